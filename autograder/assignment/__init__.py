@@ -1,0 +1,42 @@
+"""The facts of an assignment, read once from its folder into frozen dataclasses.
+
+`assignment.toml` says what students hand in and which tasks it has, `mistakes.toml` which wrong answers are known, and
+the decorators of the checks what each is worth. Whatever is misspelt, missing or contradictory is one GraderError that
+names file and key. The local checker that students get ships this room: standard library only, and no code of an
+assignment is run.
+"""
+
+from autograder.assignment._checks import KINDS, CheckFacts, points
+from autograder.assignment._facts import (
+    QUIZ,
+    Assignment,
+    Limits,
+    Pair,
+    Question,
+    Task,
+    assignment_names,
+    find_root,
+    load_assignment,
+    read_assignment,
+)
+from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
+
+__all__ = [
+    "KINDS",
+    "QUIZ",
+    "Assignment",
+    "CheckFacts",
+    "Edit",
+    "Limits",
+    "Mistake",
+    "Pair",
+    "Question",
+    "Task",
+    "assignment_names",
+    "find_root",
+    "load_assignment",
+    "load_mistakes",
+    "mistaken_source",
+    "points",
+    "read_assignment",
+]

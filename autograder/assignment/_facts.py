@@ -1,0 +1,216 @@
+"""`assignment.toml` as frozen dataclasses, and where assignments lie."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.assignment._table import Table
+from autograder.errors import GraderError, UsageError, did_you_mean
+
+QUIZ = "quiz"  # the task that the quiz's checks belong to
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a submission may use: wall seconds of one call and of the whole run, MiB beyond the warm process."""
+
+    call_seconds: float = 10.0
+    run_seconds: float = 240.0
+    memory_mb: int = 512
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task: the public names it asks for, the ideas it carries, what its reference is tested against."""
+
+    name: str
+    title: str
+    functions: tuple[str, ...]
+    ideas: tuple[str, ...]
+    oracle: str
+    forbidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """NAME_forward and NAME_backward: what the forward returns, which of it gets cotangents, the gradients' names."""
+
+    name: str
+    returns: tuple[str, ...]
+    differentiate: tuple[str, ...]
+    gradients: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One quiz question; its answer stands in the reference only."""
+
+    id: str
+    question: str
+    options: dict[str, str]
+    reread: str
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Everything `assignment.toml` says, and where the assignment's files lie."""
+
+    name: str
+    title: str
+    deliverable: str
+    lectures: tuple[str, ...]
+    limits: Limits
+    tasks: dict[str, Task]
+    pairs: dict[str, Pair]
+    quiz: tuple[Question, ...]
+    folder: Path
+    solution: Path
+
+    @property
+    def public_names(self) -> tuple[str, ...]:
+        """Every function and class that the contract names, in the order of the tasks."""
+        return tuple(name for task in self.tasks.values() for name in task.functions)
+
+    def task_of(self, public_name: str) -> Task:
+        """The task that a function, a class or a pair (`conv2d` for `conv2d_forward`) belongs to.
+
+        Raises:
+            GraderError: no task has that name; a check asked for something outside the contract.
+        """
+        in_contract = {name: task for task in self.tasks.values() for name in task.functions}
+        for name in (public_name, f"{public_name}_forward" if public_name in self.pairs else ""):
+            if name in in_contract:
+                return in_contract[name]
+        known = [*in_contract, *self.pairs]
+        raise GraderError(f"{self.name}: no task has a {public_name!r}{did_you_mean(public_name, known)}")
+
+
+def find_root(root: Path | str | None = None) -> Path:
+    """The folder that holds assignments/ and solutions/: `root`, or else the one the package lies in.
+
+    Raises:
+        UsageError: it has no assignments/ folder.
+    """
+    folder = Path(root) if root is not None else Path(__file__).resolve().parents[2]
+    if not (folder / "assignments").is_dir():
+        raise UsageError(f"{folder} has no folder assignments/", help="Name the folder of the course, which has one.")
+    return folder.resolve()
+
+
+def assignment_names(root: Path | str | None = None) -> tuple[str, ...]:
+    """Names of all assignments under `root`, sorted."""
+    return tuple(sorted(file.parent.name for file in (find_root(root) / "assignments").glob("*/assignment.toml")))
+
+
+def load_assignment(name: str, root: Path | str | None = None) -> Assignment:
+    """Read the facts of one assignment.
+
+    Raises:
+        UsageError: there is no such assignment; the message lists those there are.
+        GraderError: its assignment.toml is wrong; the message names the key.
+    """
+    base, names = find_root(root), assignment_names(root)
+    if name not in names:
+        listed = ", ".join(names) or "none"
+        raise UsageError(f"there is no assignment {name!r}{did_you_mean(name, names)}", help=f"There are: {listed}.")
+    return read_assignment(base / "assignments" / name, base / "solutions" / f"{name}.py")
+
+
+def read_assignment(folder: Path, solution: Path | None = None) -> Assignment:
+    """Read `folder/assignment.toml`, wherever the folder lies: a student's copy has no solution elsewhere.
+
+    Raises:
+        GraderError: the file is missing or wrong; the message names the key.
+    """
+    table = Table.read(folder / "assignment.toml")
+    tasks = {name: _task(name, entry) for name, entry in table.table("tasks").tables()}
+    owners = _owners(tasks, table)
+    deliverable = table.identifier("deliverable")
+    assignment = Assignment(
+        name=folder.resolve().name,
+        title=table.text("title"),
+        deliverable=deliverable,
+        lectures=table.texts("lectures"),
+        limits=_limits(table.table("limits", required=False)),
+        tasks=tasks,
+        pairs={name: _pair(name, entry, owners) for name, entry in table.table("pairs", required=False).tables()},
+        quiz=_quiz(table),
+        folder=folder,
+        solution=solution or folder / f"{deliverable}.py",
+    )
+    table.close()
+    return assignment
+
+
+def _limits(table: Table) -> Limits:
+    default = Limits()
+    limits = Limits(
+        call_seconds=table.number("call_seconds", default.call_seconds),
+        run_seconds=table.number("run_seconds", default.run_seconds),
+        memory_mb=table.whole("memory_mb", default.memory_mb),
+    )
+    table.close()
+    if limits.call_seconds > limits.run_seconds:
+        raise table.fault("call_seconds is more than run_seconds")
+    return limits
+
+
+def _task(name: str, table: Table) -> Task:
+    if name == QUIZ:
+        raise table.fault("a task cannot be called 'quiz': the quiz is")
+    task = Task(
+        name=name,
+        title=table.text("title"),
+        functions=table.texts("functions", names=True),
+        ideas=table.texts("ideas"),
+        oracle=table.text("oracle"),
+        forbidden=table.texts("forbidden", ()),
+    )
+    table.close()
+    return task
+
+
+def _owners(tasks: dict[str, Task], table: Table) -> dict[str, str]:
+    """Which task each public name belongs to."""
+    owners: dict[str, str] = {}
+    for task in tasks.values():
+        for function in task.functions:
+            if function in owners:
+                raise table.fault(f"tasks {owners[function]!r} and {task.name!r} both list {function!r}")
+            owners[function] = task.name
+    if not owners:
+        raise table.fault("there are no tasks")
+    return owners
+
+
+def _pair(name: str, table: Table, owners: dict[str, str]) -> Pair:
+    halves = f"{name}_forward", f"{name}_backward"
+    for half in halves:
+        if half not in owners:
+            raise table.fault(f"no task lists {half!r}{did_you_mean(half, owners)}")
+    if owners[halves[0]] != owners[halves[1]]:
+        raise table.fault("its forward and its backward belong to different tasks")
+    returns = table.texts("returns", ("out", "cache"), names=True)
+    outputs = tuple(output for output in returns if output != "cache")
+    if not outputs or len(outputs) == len(returns):
+        raise table.fault(f"returns must name the cache and at least one output, not {list(returns)}")
+    differentiate = table.texts("differentiate", outputs)
+    for output in differentiate:
+        if output not in outputs:
+            raise table.fault(f"differentiate: the forward returns no {output!r}{did_you_mean(output, outputs)}")
+    pair = Pair(name, returns, differentiate, table.texts("gradients", names=True))
+    table.close()
+    return pair
+
+
+def _quiz(table: Table) -> tuple[Question, ...]:
+    questions: dict[str, Question] = {}
+    for entry in table.entries("quiz"):
+        options = entry.table("options").choices()
+        if len(set(options.values())) < max(2, len(options)):
+            raise entry.fault("options must be at least two, and different")
+        question = Question(entry.identifier("id"), entry.text("question"), options, entry.text("reread"))
+        if question.id in questions:
+            raise entry.fault(f"another question has the id {question.id!r}")
+        entry.close()
+        questions[question.id] = question
+    return tuple(questions.values())

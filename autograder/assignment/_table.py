@@ -1,0 +1,115 @@
+"""A TOML table that knows its file and place, hands out typed entries, and refuses those nobody asked for."""
+
+import keyword
+import math
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from autograder.errors import GraderError, did_you_mean
+
+
+class Table:
+    """Typed access to one table; every method raises a GraderError that names file, table and key."""
+
+    def __init__(self, data: dict[str, Any], file: Path, place: str = "") -> None:
+        self._data, self._file, self._place, self._known = data, file, place, set[str]()
+
+    @classmethod
+    def read(cls, file: Path) -> "Table":
+        """The whole of a TOML file."""
+        try:
+            return cls(tomllib.loads(file.read_text(encoding="utf-8")), file)
+        except OSError as error:
+            raise GraderError(f"{file}: cannot be read ({error.strerror})") from error
+        except ValueError as error:  # what tomllib raises, and what text that is not UTF-8 raises
+            raise GraderError(f"{file}: {error}") from error
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._data
+
+    def fault(self, message: str) -> GraderError:
+        """The error to raise about this table."""
+        return GraderError(f"{self._file}: {f'[{self._place}] ' if self._place else ''}{message}")
+
+    def close(self) -> None:
+        """Refuse the keys that nobody asked for; call it when all others have been read."""
+        for key in self._data:
+            if key not in self._known:
+                raise self.fault(f"unknown key {key!r}{did_you_mean(key, self._known)}")
+
+    def text(self, key: str, *, empty: bool = False) -> str:
+        """A text, not blank unless `empty`."""
+        value = self._take(key, (str,), "text")
+        if not (value.strip() or empty):
+            raise self.fault(f"{key} is empty")
+        return str(value)
+
+    def identifier(self, key: str) -> str:
+        """A text that is a Python name."""
+        return self._named(key, self.text(key))
+
+    def number(self, key: str, default: float) -> float:
+        """A positive, finite number."""
+        return self._positive(key, self._take(key, (int, float), "a number", default))
+
+    def whole(self, key: str, default: int) -> int:
+        """A positive whole number."""
+        return int(self._positive(key, self._take(key, (int,), "a whole number", default)))
+
+    def texts(self, key: str, default: tuple[str, ...] | None = None, *, names: bool = False) -> tuple[str, ...]:
+        """A list of different texts (Python names if `names`), empty only if that is the default."""
+        values = self._take(key, (list, tuple), "a list of texts", default)
+        for value in values:
+            if not isinstance(value, str) or not value.strip():
+                raise self.fault(f"{key} must be a list of texts, not {values!r}")
+            if names:
+                self._named(key, value)
+            if values.count(value) > 1:
+                raise self.fault(f"{key} lists {value!r} twice")
+        if not values and default != ():
+            raise self.fault(f"{key} is empty")
+        return tuple(values)
+
+    def table(self, key: str, *, required: bool = True) -> "Table":
+        """The table under `key`, an empty one if it is missing and not required."""
+        value = self._take(key, (dict,), "a table", None if required else {})
+        return Table(value, self._file, f"{self._place}.{key}" if self._place else key)
+
+    def tables(self) -> Iterator[tuple[str, "Table"]]:
+        """All entries, each a table whose key is a Python name."""
+        for key in self._data:
+            yield self._named("table", key), self.table(key)
+
+    def choices(self) -> dict[str, str]:
+        """All entries, each a text."""
+        return {key: self.text(key) for key in self._data}
+
+    def entries(self, key: str) -> Iterator["Table"]:
+        """The tables of an array of tables, `[[key]]`; none if it is missing."""
+        for position, value in enumerate(self._take(key, (list,), "an array of tables", []), start=1):
+            if not isinstance(value, dict):
+                raise self.fault(f"{key} {position} must be a table, not {value!r}")
+            yield Table(value, self._file, f"{self._place}.{key} {position}" if self._place else f"{key} {position}")
+
+    def _take(self, key: str, kinds: tuple[type, ...], called: str, default: Any = None) -> Any:
+        self._known.add(key)
+        if key not in self._data:
+            if default is None:
+                raise self.fault(f"{key} is missing{did_you_mean(key, self._data.keys() - self._known)}")
+            return default
+        value = self._data[key]
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise self.fault(f"{key} must be {called}, not {value!r}")
+        return value
+
+    def _named(self, key: str, value: str) -> str:
+        if not value.isidentifier() or keyword.iskeyword(value):
+            raise self.fault(f"{key}: {value!r} is not a Python name")
+        return value
+
+    def _positive(self, key: str, value: float) -> float:
+        if not 0 < value < math.inf:
+            raise self.fault(f"{key} must be positive and finite, not {value!r}")
+        return value
