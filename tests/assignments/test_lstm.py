@@ -314,7 +314,7 @@ def test_norms_of_a_shear_grow_although_its_eigenvalues_are_one(lstm: ModuleType
 
 def packed_lstm(x: torch.Tensor, lengths: torch.Tensor, *directions: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """torch's bidirectional layer on a packed sequence, differentiable in its parameters."""
-    (n, t, d), hidden = x.shape, directions[0][1].shape[1]
+    (_, t, d), hidden = x.shape, directions[0][1].shape[1]
     layer = torch.nn.LSTM(d, hidden, batch_first=True, bidirectional=True, dtype=x.dtype)
     weights: dict[str, torch.Tensor] = {}
     for suffix, (W, U, b) in zip(("", "_reverse"), directions, strict=True):
