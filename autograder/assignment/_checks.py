@@ -10,6 +10,7 @@ from autograder.assignment._facts import QUIZ, Assignment
 from autograder.errors import GraderError, did_you_mean
 
 KINDS = ("agreement", "property", "dtype", "cost", "race", "quiz")
+VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
 WEIGHTS = ("weight", "partial_credit")  # of the two the outer one wins, as in gradescope_utils
 
 
@@ -24,6 +25,9 @@ class CheckFacts:
     kind: str
     title: str
     is_public: bool
+    visibility: str = "visible"
+    tags: tuple[str, ...] = ()
+    hide_errors: str | None = None
 
 
 def points(assignment: Assignment) -> tuple[CheckFacts, ...]:
@@ -71,7 +75,28 @@ def _check(node: ast.FunctionDef, where: str, assignment: Assignment, *, is_publ
     title = (ast.get_docstring(node) or "").partition("\n")[0].strip()
     if not title:
         raise GraderError(f"{where} needs a docstring, whose first line is the check's name in the results")
-    return CheckFacts(node.name, str(_argument(calls, "number", where) or ""), weight, task, kind, title, is_public)
+    return CheckFacts(
+        name=node.name,
+        number=str(_argument(calls, "number", where) or ""),
+        weight=weight,
+        task=task,
+        kind=kind,
+        title=title,
+        is_public=is_public,
+        visibility=_visibility(calls, where),
+        tags=_tags(calls),
+        hide_errors=(_argument(calls, "hide_errors", where) or "Test failed") if "hide_errors" in calls else None,
+    )
+
+
+def _visibility(calls: dict[str, ast.Call], where: str) -> str:
+    visibility = _argument(calls, "visibility", where) or "visible"
+    _refuse_unknown(visibility, VISIBILITIES, f"{where}: there is no visibility")
+    return str(visibility)
+
+
+def _tags(calls: dict[str, ast.Call]) -> tuple[str, ...]:
+    return tuple(str(ast.literal_eval(tag)) for tag in calls["tags"].args) if "tags" in calls else ()
 
 
 def _last_name(node: ast.expr) -> str:

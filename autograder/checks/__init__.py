@@ -1,0 +1,37 @@
+"""What is asked of a submission, and how an answer is judged. Knows nothing of Gradescope, points or pages."""
+
+from autograder.checks.agreement import Agrees, KeepsDtype
+from autograder.checks.compare import Closeness, Mismatch, compare
+from autograder.checks.diagnosis import Diagnosis, module_from_source
+from autograder.checks.door import Door
+from autograder.checks.draw import Draw
+from autograder.checks.expect import Expect
+from autograder.checks.failure import CheckFailed, Evidence, Raised
+from autograder.checks.runner import Answer, BoxedRunner, LocalRunner, Runner, explain, import_failure
+from autograder.checks.tolerance import Tolerance, tolerance_for
+from autograder.sandbox.wire import Seeded
+
+__all__ = [
+    "Agrees",
+    "Answer",
+    "BoxedRunner",
+    "CheckFailed",
+    "Closeness",
+    "Diagnosis",
+    "Door",
+    "Draw",
+    "Evidence",
+    "Expect",
+    "KeepsDtype",
+    "LocalRunner",
+    "Mismatch",
+    "Raised",
+    "Runner",
+    "Seeded",
+    "Tolerance",
+    "compare",
+    "explain",
+    "import_failure",
+    "module_from_source",
+    "tolerance_for",
+]

@@ -1,0 +1,60 @@
+"""Known answers and stated properties."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from autograder.checks.compare import Closeness, as_numpy, compare, kind_of
+from autograder.checks.door import Door
+from autograder.checks.failure import CheckFailed
+from autograder.checks.tolerance import Tolerance
+
+
+@dataclass
+class Expect:
+    """`expect(got, expected)`: the ladder against a known answer. The last call on the student's module goes into the message."""
+
+    student: Door
+
+    def __call__(self, got: Any, expected: Any, what: str = "the result", tol: Tolerance | None = None) -> None:
+        """Got equals expected, which may be given as a nested list."""
+        if isinstance(expected, list) and not isinstance(got, list | tuple | dict):
+            expected = torch.as_tensor(expected) if isinstance(got, torch.Tensor) else np.asarray(expected)
+        if isinstance(got, torch.Tensor) and isinstance(expected, np.ndarray):
+            expected = torch.from_numpy(np.array(expected))
+        if found := compare(got, expected, what, Closeness(tol)):
+            raise CheckFailed(found.text, rung=found.rung, call=self._call(), differs=found.differs)
+
+    def array(self, got: Any, shape: tuple[int, ...], what: str = "the result") -> Any:
+        """A finite array or tensor of this shape; returned as it is."""
+        if not isinstance(got, np.ndarray | torch.Tensor):
+            raise CheckFailed(f"{what} should be an array, and is {kind_of(got)}", rung="type", call=self._call())
+        if tuple(got.shape) != tuple(shape):
+            text = f"{what} has shape {tuple(got.shape)}; it should be {tuple(shape)}"
+            raise CheckFailed(text, rung="shape", call=self._call())
+        numbers = as_numpy(got)
+        if numbers.dtype.kind in "fc" and not np.isfinite(numbers).all():
+            text = f"{what}: {int((~np.isfinite(numbers)).sum())} of {numbers.size} values are NaN or infinite"
+            raise CheckFailed(text, rung="finite", call=self._call(), differs=~np.isfinite(numbers))
+        return got
+
+    def number(self, got: Any, what: str = "the result") -> float:
+        """A finite real number, however wrapped."""
+        plain = (
+            got.item() if isinstance(got, np.ndarray | np.generic | torch.Tensor) and tuple(got.shape) == () else got
+        )
+        if isinstance(plain, bool) or not isinstance(plain, int | float):
+            raise CheckFailed(f"{what} should be one number, and is {kind_of(got)}", rung="type", call=self._call())
+        if not math.isfinite(plain):
+            raise CheckFailed(f"{what} is {plain}, and should be finite", rung="finite", call=self._call())
+        return float(plain)
+
+    def true(self, condition: Any, message: str) -> None:
+        """A property holds; the message says what should have."""
+        if not bool(condition):
+            raise CheckFailed(message, rung="property", call=self._call())
+
+    def _call(self) -> str:
+        return self.student.describe(self.student.log[-1][0]) if self.student.log else ""

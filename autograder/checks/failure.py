@@ -1,0 +1,68 @@
+"""What a check ends with when it does not pass."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from autograder.errors import SubmissionError
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a failure leaves for the report beside its message.
+
+    Attributes:
+        rung: the rung of the ladder, or what else went wrong (raised, timeout, exit, …).
+        differs: where values differ, for a picture.
+    """
+
+    rung: str
+    differs: np.ndarray | None = None
+
+
+class CheckFailed(SubmissionError):
+    """The submission does not do what the check asks. The message is for the student.
+
+    Args:
+        message: what is wrong.
+        rung: see `Evidence`.
+        call: the call that it is about, as the student would write it.
+        differs: see `Evidence`.
+    """
+
+    def __init__(
+        self, message: str, *, rung: str = "property", call: str = "", differs: np.ndarray | None = None
+    ) -> None:
+        super().__init__(f"{call}\n{message}" if call else message)
+        self.text = message
+        self.evidence = Evidence(rung, differs)
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An exception in the submission, as plain data.
+
+    Attributes:
+        type: name of the exception's class.
+        message: its text.
+        line: the deepest line of the submission that it passed, None where there is none.
+        function: the function of that line.
+    """
+
+    type: str
+    message: str
+    line: int | None
+    function: str | None
+
+    @classmethod
+    def from_wire(cls, tree: Any) -> "Raised":
+        """From what the worker says: any field may be missing or of another type."""
+        fields = tree if isinstance(tree, dict) else {}
+        text = {
+            key: fields.get(key) if isinstance(fields.get(key), str) else None
+            for key in ("type", "message", "function")
+        }
+        line = fields.get("line")
+        return cls(
+            text["type"] or "Exception", text["message"] or "", line if type(line) is int else None, text["function"]
+        )

@@ -1,0 +1,143 @@
+"""The grader's process, seen from outside: started once, asked for one submission after another, watched, and outlived.
+
+Imports neither torch nor anything hidden, so that whatever happens in there, a result can still be written here.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autograder.errors import GraderError
+
+START_SECONDS = 120.0
+GRACE_SECONDS = 20.0  # beyond the run's own deadline, before the grader is taken for dead
+BOOT = "import sys; sys.path.insert(0, {root!r}); from autograder.launcher import main; main({control})"
+
+
+def clean_environment() -> dict[str, str]:
+    """What the launcher is born with: nothing of ours, one thread, few malloc arenas."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    path = "/usr/local/bin:/usr/bin:/bin"
+    return {"PATH": path, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2", "PYTORCH_NVML_BASED_CUDA_CHECK": "1", **threads}
+
+
+@dataclass
+class Engine:
+    """The launcher process. Use as a context manager; `run` may be called any number of times, also from several threads."""
+
+    log: int = subprocess.DEVNULL
+    _process: subprocess.Popen[bytes] | None = None
+    _control: socket.socket | None = None
+    _ready: bool = False
+
+    def __enter__(self) -> "Engine":
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        boot = BOOT.format(root=str(Path(__file__).resolve().parents[1]), control=theirs.fileno())
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-B", "-c", boot],
+            env=clean_environment(),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            pass_fds=(theirs.fileno(),),
+        )
+        theirs.close()
+        self._control = ours
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        assert self._control is not None
+        self._control.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def run(self, folder: Path, confinement: dict[str, Any], job: bytes, seconds: float) -> Iterator[dict[str, Any]]:
+        """Grade one submission in a fresh grader process.
+
+        Args:
+            folder: where its sandbox keeps cells.
+            confinement: the protections wanted.
+            job: one line of JSON.
+            seconds: after which, and a grace, the grader is killed.
+
+        Yields:
+            The grader's events. A last one of kind "lost" says that it ended without saying so itself.
+
+        Raises:
+            GraderError: the launcher cannot be started or has died.
+        """
+        self._wait_ready()
+        ours, theirs = socket.socketpair()
+        assert self._control is not None
+        try:
+            socket.send_fds(
+                self._control,
+                [json.dumps({"folder": str(folder), "confinement": confinement}).encode()],
+                [theirs.fileno()],
+            )
+        except OSError as error:
+            raise GraderError(f"the grading process is gone: {error}") from error
+        finally:
+            theirs.close()
+        with ours:
+            with suppress(BrokenPipeError):
+                ours.sendall(job)
+            yield from _events(ours, time.monotonic() + seconds + GRACE_SECONDS)
+
+    def _wait_ready(self) -> None:
+        assert self._control is not None
+        assert self._process is not None
+        if self._ready:
+            return
+        self._control.settimeout(START_SECONDS)
+        try:
+            message = self._control.recv(16)
+        except OSError as error:
+            raise GraderError(f"the grading process did not start within {START_SECONDS:g} s") from error
+        if message != b"ready":
+            raise GraderError(
+                f"the grading process could not start (exit code {self._process.poll()}): is torch installed in this environment? "
+                "`deepgrade doctor` tells"
+            )
+        self._control.settimeout(None)
+        self._ready = True
+
+
+def _events(connection: socket.socket, deadline: float) -> Iterator[dict[str, Any]]:
+    buffer, ended, pid = b"", False, 0
+    while not ended:
+        remaining = deadline - time.monotonic()
+        connection.settimeout(max(0.01, remaining))
+        try:
+            chunk = connection.recv(1 << 20)
+        except TimeoutError:
+            if pid:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            yield {"event": "lost", "message": "The grader did not finish in time and was stopped."}
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            yield {"event": "lost", "message": "The grader's own process ended early (out of memory?)."}
+            return
+        *lines, buffer = (buffer + chunk).split(b"\n")
+        for line in lines:
+            event = json.loads(line)
+            pid = event.get("pid", pid)
+            ended = ended or event["event"] in ("end", "fault")
+            yield event

@@ -1,0 +1,74 @@
+"""The process that imports torch once and forks a grader for each submission.
+
+Started as `python -I -B` with a clean environment, so that nothing secret is in its memory: what it forks first in each grader, the sandbox's warm process,
+inherits just that. It reads folder names and protections from its control socket, never a job.
+"""
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+
+def main(descriptor: int) -> None:
+    """Import, say so, then fork a grader for each request until the parent hangs up.
+
+    Args:
+        descriptor: of the control socket, left open by the parent.
+    """
+    control = socket.socket(fileno=descriptor)
+    _preload()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # graders are nobody's zombies
+    control.sendall(b"ready")
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 1)
+        if not message:
+            return
+        if os.fork() == 0:
+            control.close()
+            _grade(json.loads(message), socket.socket(fileno=descriptors[0]))
+        os.close(descriptors[0])
+
+
+def _preload() -> None:
+    """Everything public that grader or worker will need; importing only, no operation."""
+    import autograder.grader
+    import autograder.sandbox.zygote  # noqa: F401
+    import torch
+
+    torch.set_num_threads(1)
+    if sys.platform.startswith("linux"):
+        from autograder.sandbox import linux
+
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+    gc.collect()
+    gc.freeze()
+
+
+def _grade(message: dict[str, object], job: socket.socket) -> None:
+    from autograder.grader import main as grade
+    from autograder.sandbox.box import fork_zygote
+    from autograder.sandbox.confine import Confinement
+
+    code = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if sys.platform.startswith("linux"):
+            from autograder.sandbox import linux
+
+            linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+            linux.prctl(linux.PR_SET_DUMPABLE, 0)
+        confinement = Confinement(**message["confinement"])  # type: ignore[arg-type]
+        # First the fork, then the job: nothing hidden is in memory yet.
+        sandbox = fork_zygote(Path(str(message["folder"])), confinement)
+        grade(job, sandbox)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)

@@ -1,0 +1,307 @@
+"""The pytest plugin: fixtures for the authors of checks, and outcomes of checks as facts.
+
+Fail closed: a line passes only if every case of it was collected, ran, and ended without any exception. Points are
+applied to outcomes in `results`, not here.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from autograder.assignment import QUIZ, Assignment, Mistake
+from autograder.checks import (
+    Agrees,
+    BoxedRunner,
+    CheckFailed,
+    Diagnosis,
+    Door,
+    Draw,
+    Expect,
+    KeepsDtype,
+    LocalRunner,
+    Runner,
+)
+from autograder.errors import GraderError
+
+UNUSABLE = (
+    "What your code returned could not be used by this check: look at the types and shapes that the docstring promises."
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """How one case of a check ended.
+
+    Attributes:
+        outcome: passed, failed, blocked, deferred or fault.
+        id: the parameters' id, empty where there are none.
+        message: for the student; for a fault, for us.
+        rung: what went wrong, in one word (see `checks.failure.Evidence`).
+        diagnosis: the known mistake that gives the same answer.
+        score: points set by the check itself, None for all or nothing.
+        differs: where values differ, as nested lists, for a picture.
+    """
+
+    outcome: str
+    id: str = ""
+    message: str = ""
+    rung: str = ""
+    diagnosis: Mistake | None = None
+    score: float | None = None
+    duration: float = 0.0
+    differs: Any = None
+    leaderboard: tuple[str, Any, str] | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+class Blocked(Exception):
+    """The check was not run, and why."""
+
+
+@dataclass
+class World:
+    """What checks are run against.
+
+    Attributes:
+        assignment: facts.
+        student: makes the runner for one check; called once a case.
+        student_module: where parameter names for messages come from (the reference where there is one).
+        reference: the reference's runner, None on a student's machine.
+        seed: of the run.
+        deadline: on the monotonic clock; checks that would start later are blocked.
+        source: the submission, for messages.
+        diagnosis: known mistakes, None on a student's machine.
+    """
+
+    assignment: Assignment
+    student: Callable[[], Runner]
+    student_module: Any
+    reference: LocalRunner | None
+    seed: int
+    deadline: float
+    source: Any
+    diagnosis: Diagnosis | None = None
+
+
+class ChecksPlugin:
+    """Registers fixtures and reports each case as it ends to `report(name, case, cases)`; `cases` is how many the check has."""
+
+    def __init__(self, world: World, report: Callable[[str, Case, int], None]) -> None:
+        self.world = world
+        self.report = report
+        self.counts: dict[str, int] = {}
+        self.hopeless: set[str] = set()
+        self.problems: dict[str, str] = {}
+
+    # Fixtures --------------------------------------------------------------------------------------------------
+
+    @pytest.fixture
+    def draw(self, request: pytest.FixtureRequest) -> Draw:
+        """Fresh random values."""
+        return Draw(self.world.seed, request.node.name)
+
+    @pytest.fixture
+    def student(self, draw: Draw, request: pytest.FixtureRequest) -> Iterator[Door]:
+        """The submission."""
+        runner = self.world.student()
+        door = Door(self.world.assignment, runner, self.world.student_module, draw, self.world.source)
+        request.node.stash[DOOR] = door
+        yield door
+        if isinstance(runner, BoxedRunner):
+            runner.close()
+
+    @pytest.fixture
+    def reference(self, request: pytest.FixtureRequest) -> Door:
+        """The reference solution, with draws of its own, so that asking it changes nothing for the student."""
+        if self.world.reference is None:
+            raise GraderError("public checks run where there is no reference: use expect with a known answer")
+        draw = Draw(self.world.seed, f"reference of {request.node.name}")
+        world = self.world
+        return Door(world.assignment, self.world.reference, world.student_module, draw, world.assignment.solution)
+
+    @pytest.fixture
+    def agrees(self, student: Door, reference: Door) -> Agrees:
+        """The student's answers against the reference's."""
+        return Agrees(student, reference)
+
+    @pytest.fixture
+    def keeps_dtype(self, student: Door) -> KeepsDtype:
+        """float32 in, float32 out."""
+        return KeepsDtype(student)
+
+    @pytest.fixture
+    def expect(self, student: Door) -> Expect:
+        """The student's answers against known ones."""
+        return Expect(student)
+
+    @pytest.fixture
+    def set_score(self) -> Callable[[float], None]:
+        """Stands in for the one that gradescope_utils passes itself, so that `set_score` need not default to None."""
+        return lambda score: None
+
+    @pytest.fixture
+    def set_leaderboard_value(self) -> Callable[[Any], None]:
+        """As `set_score`."""
+        return lambda value: None
+
+    # Collection ------------------------------------------------------------------------------------------------
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Markers that checks may carry."""
+        config.addinivalue_line("markers", "task(name, kind): the task that a check belongs to")
+        config.addinivalue_line("markers", "gpu: needs a CUDA device")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file of checks that cannot be imported is our fault, and named."""
+        if report.failed:
+            self.problems[report.nodeid] = str(report.longrepr)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Count the cases of each check."""
+        for item in items:
+            self.counts[check_name(item)] = self.counts.get(check_name(item), 0) + 1
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """One quiz check a question."""
+        if "quiz_question" in metafunc.fixturenames:
+            ids = [question.id for question in self.world.assignment.quiz]
+            metafunc.parametrize("quiz_question", self.world.assignment.quiz, ids=ids)
+
+    # Outcomes --------------------------------------------------------------------------------------------------
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Refuse to start what there is no time for, and forget what another case left on the function."""
+        if time.monotonic() > self.world.deadline:
+            raise Blocked("The time for this submission ran out before this check could start.")
+        if check_name(item) in self.hopeless:
+            raise CheckFailed("Not run: an earlier case of this check did not return in time.", rung="timeout")
+        if item.get_closest_marker("gpu") is not None:
+            raise Deferred("This check needs a GPU; its points are added from a run where there is one.")
+        for function in _layers(item):
+            for name in ("__score__", "__leaderboard_value__"):
+                function.__dict__.pop(name, None)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+        """Record a case when it has run, or could not be set up."""
+        yield
+        if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
+            error = None if call.excinfo is None else call.excinfo.value
+            self._record(item, error, call.duration)
+
+    def _record(self, item: pytest.Item, error: BaseException | None, duration: float) -> None:
+        name = check_name(item)
+        try:
+            case = self._passed(item) if error is None else self._ended(item, error)
+        except GraderError as fault:
+            case = {"outcome": "fault", "message": str(fault)}
+        if case.get("rung") == "timeout":
+            self.hopeless.add(name)
+        identity = getattr(getattr(item, "callspec", None), "id", "")
+        self.report(name, Case(id=identity, duration=duration, **case), self.counts.get(name, 1))
+
+    def _passed(self, item: pytest.Item) -> dict[str, Any]:
+        score = next((vars(layer)["__score__"] for layer in _layers(item) if "__score__" in vars(layer)), None)
+        weight = float(getattr(_function(item), "__weight__", 0))
+        if score is not None and not (isinstance(score, int | float) and math.isfinite(score) and 0 <= score <= weight):
+            raise GraderError(f"{item.name} set a score of {score!r}, outside 0 to {weight:g}")
+        return {"outcome": "passed", "score": score, "leaderboard": _leaderboard(item)}
+
+    def _ended(self, item: pytest.Item, error: BaseException) -> dict[str, Any]:
+        if isinstance(error, Deferred):
+            return {"outcome": "deferred", "message": str(error)}
+        if isinstance(error, Blocked):
+            return {"outcome": "blocked", "message": str(error)}
+        if isinstance(error, pytest.skip.Exception | pytest.xfail.Exception):
+            return {"outcome": "fault", "message": f"the check skipped itself: {error}"}
+        if isinstance(error, CheckFailed):
+            return self._failed(item, error)
+        if isinstance(error, AssertionError) and error.args and isinstance(error.args[0], str):
+            return self._failed(item, CheckFailed(error.args[0]))
+        if isinstance(error, pytest.fail.Exception):
+            return self._failed(item, CheckFailed(str(error.msg)))
+        if isinstance(error, GraderError) or not self._reference_passes(item):
+            return {"outcome": "fault", "message": f"{type(error).__name__}: {error}"}
+        return self._failed(item, CheckFailed(UNUSABLE, rung="type"))
+
+    def _failed(self, item: pytest.Item, error: CheckFailed) -> dict[str, Any]:
+        differs = error.evidence.differs
+        return {
+            "outcome": "failed",
+            "message": str(error) + self._mutation_note(item),
+            "rung": error.evidence.rung,
+            "diagnosis": self._diagnose(item),
+            "differs": None if differs is None or differs.ndim == 0 else differs,
+        }
+
+    def _mutation_note(self, item: pytest.Item) -> str:
+        door = item.stash.get(DOOR, None)
+        for request, answer in door.log if door else ():
+            if answer.mutated:
+                names = ", ".join(door.parameter(request, name) for name in answer.mutated)
+                return f"\nNote: your code writes into its argument {names}. The caller still needs it: work on a copy."
+        return ""
+
+    def _diagnose(self, item: pytest.Item) -> Mistake | None:
+        door, marker = item.stash.get(DOOR, None), item.get_closest_marker("task")
+        if door is None or self.world.diagnosis is None or self.world.reference is None or marker is None:
+            return None
+        reference = Door(door.assignment, self.world.reference, door.signatures, door.draw, door.source)
+        return self.world.diagnosis.of(marker.args[0], door, reference)
+
+    def _reference_passes(self, item: pytest.Item) -> bool:
+        """Whose fault is an exception in the check's own lines? Theirs only if the same check passes on the reference."""
+        door = item.stash.get(DOOR, None)
+        if door is None or self.world.reference is None:
+            return False
+        draw = Draw(self.world.seed, item.name)
+        fresh = Door(door.assignment, self.world.reference, door.signatures, draw, door.source)
+        arguments = self._arguments(item) | {"student": fresh, "draw": draw, "expect": Expect(fresh)}
+        arguments |= {"keeps_dtype": KeepsDtype(fresh), "agrees": Agrees(fresh, fresh)}
+        wanted = self._arguments(item).keys()
+        try:
+            _function(item)(**{key: arguments[key] for key in wanted})
+        except BaseException:
+            return False
+        return True
+
+    @staticmethod
+    def _arguments(item: pytest.Item) -> dict[str, Any]:
+        assert isinstance(item, pytest.Function)
+        return {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
+
+
+class Deferred(Exception):
+    """The check needs hardware that is not here."""
+
+
+DOOR = pytest.StashKey[Door]()
+
+
+def check_name(item: pytest.Item) -> str:
+    """`test_conv2d` for each of its cases; quiz questions are checks of their own, `test_quiz[q1]`."""
+    plain = item.name.partition("[")[0]
+    return item.name if plain == f"test_{QUIZ}" else plain
+
+
+def _function(item: pytest.Item) -> Any:
+    assert isinstance(item, pytest.Function)
+    return item.obj
+
+
+def _layers(item: pytest.Item) -> Iterator[Any]:
+    """The decorated function and what it wraps: gradescope_utils leaves scores on one of them."""
+    function = _function(item)
+    while function is not None:
+        yield function
+        function = getattr(function, "__wrapped__", None)
+
+
+def _leaderboard(item: pytest.Item) -> tuple[str, Any, str] | None:
+    for layer in _layers(item):
+        if "__leaderboard_value__" in vars(layer):
+            return layer.__leaderboard_column__, layer.__leaderboard_value__, layer.__leaderboard_sort_order__
+    return None

@@ -1,0 +1,353 @@
+"""The trusted side of the sandbox: cells, workers, and one poll loop for request, reply and output under one deadline."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder.errors import GraderError
+from autograder.sandbox import wire
+from autograder.sandbox.confine import Confinement
+from autograder.sandbox.folders import remove_tree
+from autograder.sandbox.worker import Sources
+from autograder.sandbox.zygote import main
+
+FIRST_UID, BLOCKS, BLOCK = 61_000, 64, 32
+OUTPUT_CAP = 64 << 10
+WATCH_SECONDS = 0.05
+CELL_MB, CELL_FILES = 128, 2_000
+
+
+class WorkerLost(Exception):
+    """A worker that did not answer. `kind` is exit, signal, timeout, memory, disk or garbled; the message completes “your code …”."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one worker gets: seconds for a call, MiB beyond what the warm process has."""
+
+    call_seconds: float = 10.0
+    memory_mb: int = 512
+
+
+class UserIds:
+    """A block of user ids that no other grading on this host uses, held by an abstract socket that dies with the process."""
+
+    def __init__(self) -> None:
+        self._lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        for block in range(BLOCKS):
+            with contextlib.suppress(OSError):
+                self._lock.bind(f"\0deepgrade-uids-{block}")
+                self._first, self._next = FIRST_UID + block * BLOCK, 0
+                return
+        raise GraderError(f"{BLOCKS} gradings already run on this machine: no user id is left for another")
+
+    def take(self) -> int:
+        """The next id of the block; each is free again once its worker has been ended."""
+        self._next = (self._next + 1) % BLOCK
+        return self._first + self._next
+
+
+@dataclass
+class Sandbox:
+    """The grader's handle on the warm process.
+
+    Attributes:
+        control: socket to the zygote.
+        root: folder that holds one folder a worker; only the grader may list it.
+        confinement: the protections in force.
+    """
+
+    control: socket.socket
+    root: Path
+    confinement: Confinement
+    _ids: UserIds | None = None
+    _count: int = 0
+
+    def __post_init__(self) -> None:
+        ready = self._ask(None)
+        self.confinement = Confinement(**(self.confinement.to_dict() | {"mounts": ready["mounts"]}))
+        if self.confinement.uid:
+            self._ids = UserIds()
+
+    def _ask(self, command: dict[str, Any] | None, descriptors: tuple[int, ...] = ()) -> dict[str, Any]:
+        """One exchange with the zygote.
+
+        Raises:
+            GraderError: the zygote is gone.
+        """
+        try:
+            if command is not None:
+                socket.send_fds(self.control, [json.dumps(command).encode()], descriptors)
+            answer = self.control.recv(1 << 16)
+        except OSError as error:
+            raise GraderError(f"the sandbox's warm process does not answer: {error}") from error
+        if not answer:
+            raise GraderError("the sandbox's warm process ended")
+        reply: dict[str, Any] = json.loads(answer)
+        return reply
+
+    @contextlib.contextmanager
+    def worker(self, sources: Sources, limits: Limits) -> Iterator["Worker"]:
+        """A fresh confined worker, gone with all its traces when the block ends."""
+        uid = self._ids.take() if self._ids else None
+        self._count += 1
+        folder = self.root / f"cell-{self._count}"
+        folder.mkdir(mode=0o700)
+        if uid is not None:
+            os.chown(folder, uid, uid)
+        worker = self._spawn(folder, uid, sources, limits)
+        try:
+            yield worker
+        finally:
+            worker.close()
+            remove_tree(folder)
+
+    def _spawn(self, folder: Path, uid: int | None, sources: Sources, limits: Limits) -> "Worker":
+        request, reply, output = os.pipe(), os.pipe(), os.pipe()
+        command = {
+            "do": "spawn",
+            "folder": str(folder),
+            "readable": [str(path.parent) for path in (sources.path, sources.helpers) if path],
+            "uid": uid,
+            "memory_mb": limits.memory_mb,
+            "confinement": self.confinement.to_dict(),
+            "name": sources.name,
+            "path": str(sources.path),
+            "helpers": str(sources.helpers) if sources.helpers else None,
+        }
+        try:
+            pid = self._ask(command, (request[0], reply[1], output[1]))["pid"]
+        finally:
+            for descriptor in (request[0], reply[1], output[1]):
+                os.close(descriptor)
+        return Worker(self, pid, uid, folder, request[1], reply[0], output[0], limits)
+
+    def end(self, worker: "Worker") -> int | None:
+        """Kill a worker and all it started; its wait status if it had ended by itself."""
+        sweep = worker.uid if not self.confinement.seccomp else None
+        status: int | None = self._ask({"do": "end", "pid": worker.pid, "sweep": sweep})["status"]
+        return status
+
+    def close(self) -> None:
+        """Hang up: the zygote ends, and with it every worker."""
+        self.control.close()
+
+
+@dataclass
+class Worker:
+    """One worker: requests out, replies in, output kept up to a cap. Trusts nothing that it reads."""
+
+    sandbox: Sandbox
+    pid: int
+    uid: int | None
+    folder: Path
+    writing: int
+    reading: int
+    output_pipe: int
+    limits: Limits
+    output: bytearray = field(default_factory=bytearray)
+    _status: int | None = None
+    _open: bool = True
+
+    def __post_init__(self) -> None:
+        for descriptor in (self.writing, self.reading, self.output_pipe):
+            os.set_blocking(descriptor, False)
+
+    def request(self, value: Any, seconds: float | None = None) -> Any:
+        """Send one value, wait for one.
+
+        Raises:
+            WorkerLost: it ended, ran out of time, memory or disk, or answered with something that is no frame.
+        """
+        exchange = _Exchange(self, wire.encode(value), seconds or self.limits.call_seconds)
+        try:
+            return exchange.run()
+        except wire.WireError as error:
+            self.close()
+            raise WorkerLost("garbled", f"sent back something that is no answer ({error})") from error
+        except WorkerLost:
+            self.close()
+            raise
+
+    def watch(self) -> None:
+        """Raise where the worker takes more memory or disk than it may."""
+        with contextlib.suppress(OSError, ValueError):
+            resident, shared = map(int, Path(f"/proc/{self.pid}/statm").read_text().split()[1:3])
+            if (resident - shared) * 4096 > (self.limits.memory_mb + 128) << 20:
+                raise WorkerLost("memory", f"used more than {self.limits.memory_mb} MiB of memory")
+        size, files = _usage(self.folder)
+        if size > CELL_MB << 20 or files > CELL_FILES:
+            raise WorkerLost("disk", f"wrote more than {CELL_MB} MiB or {CELL_FILES} files")
+
+    def lost(self) -> WorkerLost:
+        """How a worker that hung up came to its end."""
+        self.close()
+        status = self._status
+        if status is not None and os.WIFEXITED(status):
+            return WorkerLost(
+                "exit", f"ended the whole process (exit code {os.WEXITSTATUS(status)}) instead of returning"
+            )
+        if status is not None and os.WIFSIGNALED(status):
+            name = signal.Signals(os.WTERMSIG(status)).name
+            return WorkerLost("signal", f"crashed the process ({name})")
+        return WorkerLost("exit", "closed its connection to the grader instead of returning")
+
+    def drain(self) -> None:
+        """Take what it printed; beyond the cap it is dropped, never refused."""
+        with contextlib.suppress(OSError):
+            while chunk := os.read(self.output_pipe, 1 << 16):
+                self.output += chunk[: max(0, OUTPUT_CAP - len(self.output))]
+
+    def close(self) -> None:
+        """End it. Safe to call twice."""
+        if not self._open:
+            return
+        self._open = False
+        self._wait_for_natural_end()
+        self._status = self.sandbox.end(self)
+        self.drain()
+        for descriptor in (self.writing, self.reading, self.output_pipe):
+            os.close(descriptor)
+
+    def _wait_for_natural_end(self) -> None:
+        """A worker that hung up is about to be a zombie: give it the moment it needs, so that its status tells the truth."""
+        hung_up = select.poll()
+        hung_up.register(self.reading, 0)
+        if hung_up.poll(0):
+            deadline = time.monotonic() + 0.2
+            while time.monotonic() < deadline and not _is_zombie(self.pid):
+                time.sleep(0.002)
+
+
+class _Exchange:
+    """One request and its reply."""
+
+    def __init__(self, worker: Worker, parts: list[bytes | memoryview], seconds: float) -> None:
+        self.worker = worker
+        self.outgoing = [memoryview(part) for part in parts]
+        self.seconds = seconds
+        self.deadline = time.monotonic() + seconds
+        self.incoming = bytearray()
+        self.wanted = wire.PREFIX.size
+        self.sizes: tuple[int, int] | None = None
+        self.poll = select.poll()
+        self.poll.register(worker.writing, select.POLLOUT)
+        self.poll.register(worker.reading, select.POLLIN)
+        self.poll.register(worker.output_pipe, select.POLLIN)
+
+    def run(self) -> Any:
+        next_watch = time.monotonic() + WATCH_SECONDS
+        while True:
+            now = time.monotonic()
+            if now > self.deadline:
+                raise WorkerLost("timeout", f"did not return within {self.seconds:g} s")
+            if now >= next_watch:
+                self.worker.watch()
+                next_watch = now + WATCH_SECONDS
+            for descriptor, _ in self.poll.poll(max(1.0, 1000 * min(next_watch - now, self.deadline - now))):
+                if self._step(descriptor):
+                    return self._value()
+
+    def _step(self, descriptor: int) -> bool:
+        """Move bytes at one descriptor; True once the reply is whole."""
+        if descriptor == self.worker.writing:
+            self._write()
+        elif descriptor == self.worker.output_pipe:
+            self._print()
+        else:
+            return self._read()
+        return False
+
+    def _print(self) -> None:
+        before = len(self.worker.output)
+        self.worker.drain()
+        if len(self.worker.output) in (before, OUTPUT_CAP):
+            with contextlib.suppress(BlockingIOError):
+                if not os.read(self.worker.output_pipe, 1):
+                    self.poll.unregister(self.worker.output_pipe)  # closed by the worker: its business
+
+    def _write(self) -> None:
+        try:
+            while self.outgoing:
+                self.outgoing[0] = self.outgoing[0][os.write(self.worker.writing, self.outgoing[0]) :]
+                if not self.outgoing[0]:
+                    self.outgoing.pop(0)
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            raise self.worker.lost() from None
+        self.poll.unregister(self.worker.writing)
+
+    def _read(self) -> bool:
+        try:
+            chunk = os.read(self.worker.reading, min(1 << 20, self.wanted - len(self.incoming)))
+        except BlockingIOError:
+            return False
+        if not chunk:
+            raise self.worker.lost()
+        self.incoming += chunk
+        if self.sizes is None and len(self.incoming) == self.wanted:
+            self.sizes = wire.read_prefix(bytes(self.incoming))
+            self.wanted += sum(self.sizes)
+        return self.sizes is not None and len(self.incoming) == self.wanted
+
+    def _value(self) -> Any:
+        assert self.sizes is not None
+        start, middle = wire.PREFIX.size, wire.PREFIX.size + self.sizes[0]
+        with memoryview(self.incoming) as view:
+            return wire.decode(bytes(view[start:middle]), bytes(view[middle:]))
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return True
+
+
+def _usage(folder: Path) -> tuple[int, int]:
+    """Bytes and files below a folder that hostile code owns: bounded, following nothing."""
+    size, files, pending = 0, 0, [str(folder)]
+    while pending and files <= CELL_FILES:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                files += 1
+                facts = entry.stat(follow_symlinks=False)
+                size += facts.st_blocks * 512
+                if stat.S_ISDIR(facts.st_mode):
+                    pending.append(entry.path)
+                if files > CELL_FILES:
+                    break
+    return size, files
+
+
+def fork_zygote(root: Path, confinement: Confinement) -> Sandbox:
+    """Fork the warm process from this one, which must have imported torch and must not have seen anything hidden yet.
+
+    Returns:
+        The grader's handle on it.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        try:
+            ours.close()
+            os.closerange(3, theirs.fileno())
+            os.closerange(theirs.fileno() + 1, 1 << 16)
+            main(theirs, root)
+        finally:
+            os._exit(0)
+    theirs.close()
+    return Sandbox(ours, root, confinement)

@@ -1,0 +1,203 @@
+"""What a worker may do, and the order in which it gives up the rest.
+
+The order matters: rules that name paths are built while still root, the parent-death signal is set after the uid changes (changing it
+clears the signal), and the system call filter comes last. Measured in the design notes: about 1 ms.
+"""
+
+import os
+import resource
+import signal
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from autograder.sandbox import linux
+
+READ = linux.READ_FILE | linux.READ_DIR | linux.EXECUTE
+WRITE = (1 << 16) - 1
+SYSTEM_PATHS = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/opt/conda")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+
+# What CPU torch, numpy and the interpreter were seen to need, with a margin; about 50 are used in practice.
+ALLOWED_CALLS = """
+access arch_prctl brk clock_nanosleep clock_gettime clock_getres close close_range dup dup2 dup3 epoll_create
+epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd2 exit exit_group faccessat faccessat2 fadvise64 fallocate
+fchdir chdir fcntl fdatasync flock fstat fstatfs fsync ftruncate futex futex_waitv get_mempolicy get_robust_list
+getcpu getcwd getdents64 getegid geteuid getgid getgroups getitimer getpgid getpgrp getpid getppid getpriority
+getrandom getresgid getresuid getrlimit getrusage getsid gettid gettimeofday getuid getxattr lgetxattr fgetxattr lseek
+lstat madvise mbind membarrier mincore mkdir mkdirat mlock mmap mprotect mremap munmap msync nanosleep newfstatat open
+openat openat2 alarm pause pipe pipe2 poll ppoll pread64 preadv pwrite64 pwritev capget copy_file_range sendfile read
+readv readlink readlinkat rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending
+rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigtimedwait sched_getaffinity sched_getparam sched_getscheduler
+sched_get_priority_max sched_get_priority_min sched_setaffinity sched_yield select pselect6 set_mempolicy
+set_robust_list set_tid_address setitimer sigaltstack stat statfs statx symlink symlinkat sysinfo time timer_create
+timer_delete timer_getoverrun timer_gettime timer_settime times truncate umask uname unlink unlinkat write writev
+""".split()  # noqa: SIM905
+SAFE_PRCTLS = (3, 15, 16, 0x53564D41)  # get dumpable, set name, get name, name a memory area
+SAFE_IOCTLS = (
+    0x5401,
+    0x5413,
+    0x541B,
+    0x5421,
+    0x5450,
+    0x5451,
+)  # TCGETS, window size, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """Which protections are in force; recorded in every result.
+
+    Attributes:
+        uid: workers run as a user of their own.
+        landlock: version of the kernel's Landlock in use, 0 for none.
+        seccomp: system calls are filtered.
+        mounts: workers see a file system of their own where that was needed to reach the interpreter.
+    """
+
+    uid: bool
+    landlock: int
+    seccomp: bool
+    mounts: bool = False
+
+    @classmethod
+    def available(cls) -> "Confinement":
+        """What this machine and this user can enforce."""
+        if not sys.platform.startswith("linux"):
+            return cls(uid=False, landlock=0, seccomp=False)
+        return cls(uid=os.geteuid() == 0, landlock=linux.landlock_abi(), seccomp=linux.libseccomp() is not None)
+
+    def without(self, *names: str) -> "Confinement":
+        """The same with some protections switched off, by name: for tests of what each of them holds."""
+        off = {name: type(getattr(self, name))() for name in names}
+        return replace(self, **off)
+
+    def weakness(self) -> str | None:
+        """Why grading under this confinement must be refused, or None where it may go ahead."""
+        if not self.uid and not (self.landlock and self.seccomp):
+            missing = [name for name in ("landlock", "seccomp") if not getattr(self, name)]
+            return (
+                f"without root, {' and '.join(missing)} is missing here: student code could read the solutions. "
+                "Grade as root, or on a Linux kernel with Landlock and with libseccomp installed"
+            )
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain, for the results."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where and as whom one worker runs.
+
+    Attributes:
+        folder: the worker's own temporary folder, the only one that it may write.
+        readable: paths that it may read besides the system's and the interpreter's.
+        uid: its user and group, None to stay who we are.
+        memory_mb: what it may allocate beyond what it has at birth.
+    """
+
+    folder: Path
+    readable: tuple[Path, ...]
+    uid: int | None
+    memory_mb: int
+    file_mb: int = 64
+
+
+def interpreter_paths() -> tuple[Path, ...]:
+    """Folders that the interpreter and its packages are read from."""
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, *(path for path in sys.path if "packages" in path)}
+    return tuple(sorted({Path(prefix).resolve() for prefix in prefixes}))
+
+
+def confine(cell: Cell, wanted: Confinement, parent: int) -> None:
+    """Give up everything that student code must not have. Never returns half-done: any failure raises.
+
+    Raises:
+        OSError, PermissionError: a protection that was wanted could not be put in force.
+    """
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    os.umask(0o077)
+    _environment(cell.folder)
+    _limits(cell, own_user=wanted.uid)
+    if wanted.uid and cell.uid is not None:
+        _change_user(cell.uid)
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    linux.prctl(linux.PR_SET_DUMPABLE, 0)
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    if wanted.landlock:
+        linux.landlock(_rules(cell))
+    os.chdir(cell.folder)
+    if wanted.seccomp:
+        _filter().load()
+
+
+def _environment(folder: Path) -> None:
+    home = str(folder)
+    os.environ.update(HOME=home, TMPDIR=home, MPLCONFIGDIR=home, XDG_CACHE_HOME=home, MPLBACKEND="Agg")
+    tempfile.tempdir = None  # cached since before the fork
+
+
+def _limits(cell: Cell, own_user: bool) -> None:
+    """Resource limits. Memory counts from what the process already has: torch maps a lot before the first line."""
+    page = resource.getpagesize()
+    size, _, _, _, _, data, _ = (int(word) * page for word in Path("/proc/self/statm").read_text().split())
+    more = cell.memory_mb << 20
+    limits = [
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_DATA, data + more),
+        (resource.RLIMIT_AS, size + more + (1 << 30)),
+        (resource.RLIMIT_FSIZE, cell.file_mb << 20),
+        (resource.RLIMIT_NOFILE, 128),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+    ]
+    if own_user:
+        limits.append((resource.RLIMIT_NPROC, 64))
+    for kind, limit in limits:
+        _, hard = resource.getrlimit(kind)
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(kind, (limit, limit))
+
+
+def _change_user(uid: int) -> None:
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    try:
+        os.setresuid(0, 0, 0)
+    except PermissionError:
+        return
+    raise PermissionError("the worker could become root again")
+
+
+def _rules(cell: Cell) -> list[tuple[str, int]]:
+    readable = [*SYSTEM_PATHS, *map(str, interpreter_paths()), *map(str, cell.readable)]
+    devices = [(path, linux.READ_FILE | linux.WRITE_FILE) for path in DEVICES]
+    return [*((path, READ) for path in readable), *devices, (str(cell.folder), WRITE & ~linux.EXECUTE)]
+
+
+def _filter() -> linux.Filter:
+    """The allow-list. Signals go to oneself only, clone makes threads only, prctl and ioctl know a few harmless commands."""
+    calls = linux.Filter()
+    for name in ALLOWED_CALLS:
+        calls.add(name)
+    thread = linux.Comparison(0, linux.COMPARE_MASKED, linux.CLONE_THREAD, linux.CLONE_THREAD)
+    calls.add("clone", linux.ALLOW, thread)
+    calls.add("clone3", linux.Filter.errno_action(38))  # ENOSYS: libc falls back to clone
+    for name in ("kill", "tgkill"):
+        calls.add(name, linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, os.getpid(), 0))
+    for command in SAFE_PRCTLS:
+        calls.add("prctl", linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, command, 0))
+    for command in SAFE_IOCTLS:
+        calls.add("ioctl", linux.ALLOW, linux.Comparison(1, linux.COMPARE_EQUAL, command, 0))
+    # prlimit64 may read one's own limits, never another process's, and never set any.
+    reading = linux.Comparison(2, linux.COMPARE_EQUAL, 0, 0)
+    calls.add("prlimit64", linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, 0, 0), reading)
+    return calls

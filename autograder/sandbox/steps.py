@@ -1,0 +1,281 @@
+"""What a worker does with a submission in one round trip: call, differentiate, read.
+
+The same steps run on the student's module in a worker and on the reference in the grader, so both sides of a comparison did the
+same. Runs in the worker: imports nothing of Deepgrade but its neighbours.
+"""
+
+import inspect
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from autograder.sandbox.wire import Seeded, arrays_in
+
+
+class ContractError(Exception):
+    """The submission breaks the contract in a way that a plain comparison cannot express: the message is for the student."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One step on a submission.
+
+    Attributes:
+        step: a name in `STEPS`.
+        name: the function, class, pair, helper or constant that it is about.
+        args: positional arguments, plain values.
+        kwargs: keyword arguments, plain values.
+        options: what the step itself needs (`spec`, `seed`, `wrt`, `init`, `state`, …).
+    """
+
+    step: str
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def to_wire(self) -> dict[str, Any]:
+        """As a tree of plain values."""
+        return {
+            "step": self.step,
+            "name": self.name,
+            "args": list(self.args),
+            "kwargs": self.kwargs,
+            "options": self.options,
+        }
+
+    @classmethod
+    def from_wire(cls, tree: dict[str, Any]) -> "Request":
+        """The inverse of `to_wire`."""
+        return cls(tree["step"], tree["name"], tuple(tree["args"]), tree["kwargs"], tree["options"])
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The module under test and the assignment's helpers, loaded where the step runs."""
+
+    module: ModuleType
+    helpers: ModuleType | None = None
+
+    def public(self, name: str) -> Any:
+        """A name of the module.
+
+        Raises:
+            ContractError: the module does not define it.
+        """
+        try:
+            return getattr(self.module, name)
+        except AttributeError:
+            raise ContractError(f"`{name}` is not defined in your file; the handout says what it is called") from None
+
+
+def perform(submission: Submission, request: Request) -> dict[str, Any]:
+    """Run one step.
+
+    Returns:
+        `{"value": what the step gives, "mutated": positions and keywords of the arguments that were written into}`.
+    """
+    _seed(request.options.get("seed", 0))
+    args, kwargs = _made(list(request.args)), _made(request.kwargs)
+    before = [_snapshot(item) for item in (*args, *kwargs.values())]
+    value = STEPS[request.step](submission, request.name, args, kwargs, request.options)
+    names = [*map(str, range(len(args))), *kwargs]
+    after = (*args, *kwargs.values())
+    mutated = [name for name, old, new in zip(names, before, after, strict=True) if not _unchanged(old, new)]
+    return {"value": value, "mutated": mutated}
+
+
+def _seed(seed: int) -> None:
+    """Global generators, which nothing should read, at least repeat."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _made(value: Any) -> Any:
+    """Generators are made here, from their seeds; everything else stays as it is."""
+    if isinstance(value, Seeded):
+        return value.make()
+    if isinstance(value, dict):
+        return {key: _made(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_made(item) for item in value)
+    return value
+
+
+def _snapshot(value: Any) -> list[np.ndarray]:
+    return [np.array(item.detach() if isinstance(item, torch.Tensor) else item) for item in arrays_in(value)]
+
+
+def _unchanged(before: list[np.ndarray], value: Any) -> bool:
+    after = _snapshot(value)
+    return len(before) == len(after) and all(
+        old.shape == new.shape and old.tobytes() == new.tobytes() for old, new in zip(before, after, strict=True)
+    )
+
+
+# The steps -----------------------------------------------------------------------------------------------------
+
+
+def call(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
+    """A plain call. A class with `apply` (an autograd function) is called through it."""
+    return _callable(submission, name)(*args, **kwargs)
+
+
+def value(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
+    """A constant of the module."""
+    return submission.public(name)
+
+
+def run(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
+    """A helper of the assignment, given the submission's module."""
+    return getattr(submission.helpers, name)(submission.module, *args, **kwargs)
+
+
+def pair(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
+    """`NAME_forward`, then `NAME_backward` on cotangents (given, or drawn from `options["seed"]`)."""
+    spec = options["spec"]
+    returned = submission.public(f"{name}_forward")(*args, **kwargs)
+    outputs = _named(returned, spec["returns"], f"{name}_forward")
+    cache = outputs.pop("cache")
+    cotangents = options.get("cotangents")
+    if cotangents is None:
+        cotangents = _cotangents([outputs[key] for key in spec["differentiate"]], options["seed"])
+    returned = submission.public(f"{name}_backward")(*cotangents, cache)
+    if len(spec["gradients"]) == 1 and not isinstance(returned, tuple):
+        returned = (returned,)
+    return {"outputs": outputs, "gradients": _named(returned, spec["gradients"], f"{name}_backward")}
+
+
+def _named(returned: Any, names: list[str], function: str) -> dict[str, Any]:
+    if not isinstance(returned, tuple | list) or len(returned) != len(names):
+        got = f"{len(returned)} values" if isinstance(returned, tuple | list) else f"one {type(returned).__name__}"
+        raise ContractError(f"{function} must return ({', '.join(names)}), {len(names)} in all; it returned {got}")
+    return dict(zip(names, returned, strict=True))
+
+
+def _cotangents(outputs: list[Any], seed: int) -> list[Any]:
+    """A standard normal cotangent for each output, of its shape, dtype and kind."""
+    rng = np.random.default_rng(seed)
+    return [_cotangent(output, rng) for output in outputs]
+
+
+def _cotangent(output: Any, rng: np.random.Generator) -> Any:
+    drawn = rng.standard_normal(np.shape(output))
+    if isinstance(output, torch.Tensor):
+        return torch.from_numpy(np.asarray(drawn)).to(output.dtype).to(output.device)
+    dtype = getattr(output, "dtype", np.dtype(np.float64))
+    return np.asarray(drawn, dtype=dtype if dtype.kind == "f" else np.float64)
+
+
+def autograd(
+    submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]
+) -> Any:
+    """A torch function and its gradients to the floating tensors among the arguments."""
+    leaves = _tracked_arguments(args, kwargs, options.get("wrt"))
+    outputs = _callable(submission, name)(*args, **kwargs)
+    return {"outputs": outputs, "gradients": differentiate(outputs, leaves, options)}
+
+
+def module(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
+    """Make a module, load its state, call it, differentiate to inputs and parameters, read the state back."""
+    made = submission.public(name)(*_made(options["init"]), **_made(options["init_kwargs"]))
+    if not isinstance(made, torch.nn.Module):
+        raise ContractError(f"{name} must be a torch.nn.Module; it is a {type(made).__name__}")
+    first = next((item for item in arrays_in(args) if item.is_floating_point()), None)
+    made = made if first is None else made.to(first.dtype)
+    if options["state"] is not None:
+        _load(made, options["state"], name)
+    made.train(options["training"])
+    return _module_step(made, args, kwargs, options)
+
+
+def _module_step(made: torch.nn.Module, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
+    inputs = _tracked_arguments(args, kwargs, options.get("wrt"))
+    parameters = {key: item for key, item in made.named_parameters() if item.requires_grad}
+    outputs = made(*args, **kwargs)
+    gradients = differentiate(outputs, inputs | {f"parameter {key}": item for key, item in parameters.items()}, options)
+    return {"outputs": outputs, "gradients": gradients, "state": dict(made.state_dict())}
+
+
+def _load(made: torch.nn.Module, state: dict[str, torch.Tensor], name: str) -> None:
+    own = made.state_dict()
+    missing, extra = [key for key in state if key not in own], [key for key in own if key not in state]
+    if missing or extra:
+        parts = [f"{word} {', '.join(keys[:6])}" for word, keys in (("it lacks", missing), ("it adds", extra)) if keys]
+        raise ContractError(f"{name} does not have the parameters that the handout names: {'; '.join(parts)}")
+    for key, expected in state.items():
+        if own[key].shape != expected.shape:
+            shapes = f"{tuple(own[key].shape)}, not {tuple(expected.shape)}"
+            raise ContractError(f"{name}: the parameter {key} has shape {shapes}")
+    made.load_state_dict(state)
+
+
+def differentiate(outputs: Any, leaves: dict[str, torch.Tensor], options: dict[str, Any]) -> dict[str, Any] | None:
+    """Gradients of `sum <cotangent, output>` to the leaves; a leaf that does not take part has gradient 0.
+
+    Returns None where the outputs cannot be differentiated because they are not tensors (the comparison says so).
+
+    Raises:
+        ContractError: floating outputs are cut off from autograd although there is something to differentiate to.
+    """
+    tensors = [item for item in arrays_in(outputs) if isinstance(item, torch.Tensor) and item.is_floating_point()]
+    if not tensors or not leaves:
+        return {} if not leaves else None
+    connected = [item for item in tensors if item.requires_grad]
+    if not connected:
+        raise ContractError("the output is cut off from autograd (detach, .data, .numpy() or no_grad on the way?)")
+    cotangents = options.get("cotangents")
+    if cotangents is None:
+        cotangents = _cotangents(tensors, options["seed"])
+    kept = [(out, cot) for out, cot in zip(tensors, cotangents, strict=False) if out.requires_grad]
+    found = torch.autograd.grad(
+        [out for out, _ in kept], list(leaves.values()), [cot for _, cot in kept], allow_unused=True
+    )
+    pairs = zip(leaves.items(), found, strict=True)
+    return {key: torch.zeros_like(leaf) if gradient is None else gradient for (key, leaf), gradient in pairs}
+
+
+def _callable(submission: Submission, name: str) -> Callable[..., Any]:
+    found = submission.public(name)
+    if inspect.isclass(found) and issubclass(found, torch.autograd.Function):
+        applied: Callable[..., Any] = found.apply
+        return applied
+    return found  # type: ignore[no-any-return]
+
+
+def _tracked(value: Any, path: str, leaves: dict[str, torch.Tensor]) -> Any:
+    """The value with its floating tensors made differentiable; `leaves` collects them by path ("0", "1.conv1.weight").
+
+    The function gets clones, not leaves: autograd refuses to write into a leaf, and writing into an argument is no failure here.
+    """
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        leaves[path] = value.requires_grad_()
+        return leaves[path].clone()
+    if isinstance(value, dict):
+        return {key: _tracked(item, f"{path}.{key}", leaves) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_tracked(item, f"{path}.{index}", leaves) for index, item in enumerate(value))
+    return value
+
+
+def _tracked_arguments(args: list[Any], kwargs: dict[str, Any], wrt: list[Any] | None) -> dict[str, torch.Tensor]:
+    """Replaces the arguments that `wrt` lists (all where it is None) by tracked ones, in place; returns their leaves."""
+    wanted = None if wrt is None else {str(entry) for entry in wrt}
+    leaves: dict[str, torch.Tensor] = {}
+    for index, item in enumerate(args):
+        if wanted is None or str(index) in wanted:
+            args[index] = _tracked(item, str(index), leaves)
+    for key, item in kwargs.items():
+        if wanted is None or key in wanted:
+            kwargs[key] = _tracked(item, key, leaves)
+    return leaves
+
+
+STEPS: dict[str, Callable[[Submission, str, list[Any], dict[str, Any], dict[str, Any]], Any]] = {
+    step.__name__: step for step in (call, value, run, pair, autograd, module)
+}

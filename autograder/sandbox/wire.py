@@ -1,0 +1,244 @@
+"""Plain values as bytes: what crosses the boundary between grader and worker, in both directions.
+
+A frame is `magic, header length, payload length, header (JSON), payload (raw array bytes)`. The header is the value's tree; arrays
+stand in it by dtype and shape, and the *receiver* computes where their bytes lie. Nothing is ever unpickled, every size is capped
+before anything is read, and what cannot be expressed as plain data arrives as a `Foreign`: the name of its class, no more.
+
+Runs on both sides: may import numpy and torch, nothing else of Deepgrade.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+MAGIC = b"DGw1"
+PREFIX = struct.Struct("<4sIQ")
+MAX_HEADER = 4 << 20
+MAX_PAYLOAD = 512 << 20
+MAX_NODES = 100_000
+MAX_DEPTH = 24
+MAX_TEXT = 1 << 20
+MAX_DIGITS = 400
+
+DTYPES = {
+    code: np.dtype(code)
+    for code in ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8", "<c8", "<c16")
+}
+
+
+class WireError(Exception):
+    """A frame or a value that breaks the format: the message says how."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Stands for an object that is not plain data. `name` is its class, as the other side told it."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """A random generator, sent as its seed and made where it is used: `kind` is "numpy" or "torch"."""
+
+    kind: str
+    seed: int
+
+    def make(self) -> np.random.Generator | torch.Generator:
+        """The generator itself, in the state that the seed gives."""
+        if self.kind == "torch":
+            return torch.Generator().manual_seed(self.seed)
+        return np.random.default_rng(self.seed)
+
+
+# Encoding ------------------------------------------------------------------------------------------------------
+
+
+def encode(value: Any) -> list[bytes | memoryview]:
+    """A value as the parts of one frame.
+
+    Raises:
+        WireError: the value is larger than a frame may be.
+    """
+    arrays: list[np.ndarray] = []
+    header = json.dumps(_pack(value, arrays, 0), separators=(",", ":")).encode()
+    payload = sum(array.nbytes for array in arrays)
+    if len(header) > MAX_HEADER or payload > MAX_PAYLOAD:
+        raise WireError(
+            f"the value is too large to send ({payload >> 20} MiB of arrays; {MAX_PAYLOAD >> 20} are allowed)"
+        )
+    parts: list[bytes | memoryview] = [PREFIX.pack(MAGIC, len(header), payload), header]
+    parts.extend(memoryview(array.reshape(-1).view(np.uint8)) for array in arrays if array.nbytes)
+    return parts
+
+
+def _pack(value: Any, arrays: list[np.ndarray], depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise WireError(f"the value is nested more than {MAX_DEPTH} levels deep")
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if kind is str:
+        return value[:MAX_TEXT]
+    if kind is int:
+        return value if abs(value) < 10**MAX_DIGITS else {"$": "foreign", "v": f"int of more than {MAX_DIGITS} digits"}
+    if kind is float:
+        return value if math.isfinite(value) else {"$": "float", "v": str(value)}
+    if isinstance(value, Seeded):
+        return {"$": "rng", "k": value.kind, "v": value.seed}
+    if isinstance(value, torch.Tensor):
+        return _pack_array(_plain_tensor(value), "tensor", arrays)
+    if isinstance(value, np.ndarray | np.generic):
+        return _pack_array(np.array(value, subok=False), "array" if isinstance(value, np.ndarray) else "scalar", arrays)
+    return _pack_container(value, arrays, depth)
+
+
+def _pack_container(value: Any, arrays: list[np.ndarray], depth: int) -> Any:
+    if isinstance(value, tuple | list):
+        items = [_pack(item, arrays, depth + 1) for item in value]
+        return {"$": "tuple", "v": items} if isinstance(value, tuple) else items
+    if isinstance(value, dict):
+        pairs = [[_pack(key, arrays, depth + 1), _pack(item, arrays, depth + 1)] for key, item in value.items()]
+        return {"$": "dict", "v": pairs}
+    if isinstance(value, bool | int | float | str):  # subclasses of the plain scalars: enums, IntFlag, str subclasses
+        plain = next(base for base in (bool, int, float, str) if isinstance(value, base))
+        return _pack(plain(value), arrays, depth)
+    return {"$": "foreign", "v": str(value.name if isinstance(value, Foreign) else type(value).__name__)[:200]}
+
+
+def _plain_tensor(tensor: torch.Tensor) -> np.ndarray:
+    """The tensor's numbers, whatever its strides, device, layout, conjugation or class."""
+    with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
+        dense = tensor.detach().to_dense() if tensor.layout is not torch.strided else tensor.detach()
+        dense = dense.cpu().resolve_conj().resolve_neg()
+        if dense.dtype is torch.bfloat16:
+            dense = dense.float()
+        return np.array(dense.numpy(), subok=False)
+
+
+def _pack_array(array: np.ndarray, kind: str, arrays: list[np.ndarray]) -> Any:
+    if array.dtype.newbyteorder("<").str not in DTYPES:
+        return {"$": "foreign", "v": f"{kind} of dtype {array.dtype}"[:200]}
+    array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False)).reshape(array.shape)
+    arrays.append(array)
+    return {"$": kind, "d": array.dtype.str, "s": list(array.shape)}
+
+
+# Decoding ------------------------------------------------------------------------------------------------------
+
+
+def read_prefix(prefix: bytes, max_payload: int = MAX_PAYLOAD) -> tuple[int, int]:
+    """Header and payload length of a frame, checked against the caps before anything of it is read.
+
+    Raises:
+        WireError: wrong magic or a length over its cap.
+    """
+    magic, header, payload = PREFIX.unpack(prefix)
+    if magic != MAGIC:
+        raise WireError("not a frame")
+    if header > MAX_HEADER or payload > max_payload:
+        raise WireError(f"a frame of {header} + {payload} bytes is over the limit")
+    return header, payload
+
+
+def decode(header: bytes, payload: bytes | bytearray | memoryview) -> Any:
+    """The value in a frame. Arrays are copies of their own; tensors are on the CPU.
+
+    Raises:
+        WireError: anything but a well-formed value that uses exactly the payload.
+    """
+    try:
+        tree = json.loads(header)
+    except (ValueError, RecursionError) as error:
+        raise WireError("the header is not JSON") from error
+    reader = _Reader(memoryview(payload))
+    value = reader.unpack(tree, 0)
+    if reader.offset != len(payload):
+        raise WireError("the payload is longer than its arrays")
+    return value
+
+
+class _Reader:
+    """Walks a header, taking array bytes from the payload in order."""
+
+    def __init__(self, payload: memoryview) -> None:
+        self.payload = payload
+        self.offset = 0
+        self.nodes = 0
+
+    def unpack(self, node: Any, depth: int) -> Any:
+        self.nodes += 1
+        if self.nodes > MAX_NODES or depth > MAX_DEPTH:
+            raise WireError("the value has too many parts")
+        if isinstance(node, list):
+            return [self.unpack(item, depth + 1) for item in node]
+        if not isinstance(node, dict):
+            return node
+        return self._tagged(node, depth)
+
+    def _tagged(self, node: dict[str, Any], depth: int) -> Any:
+        tag, value = node.get("$"), node.get("v")
+        if tag in ("array", "tensor", "scalar"):
+            return self._array(tag, node.get("d"), node.get("s"))
+        if tag == "tuple" and isinstance(value, list):
+            return tuple(self.unpack(item, depth + 1) for item in value)
+        if tag == "dict" and isinstance(value, list):
+            return self._dict(value, depth)
+        if tag == "float" and value in ("nan", "inf", "-inf"):
+            return float(value)
+        if tag == "foreign" and isinstance(value, str):
+            return Foreign(value[:200])
+        if tag == "rng" and node.get("k") in ("numpy", "torch") and isinstance(value, int) and 0 <= value < 1 << 63:
+            return Seeded(node["k"], value)
+        raise WireError("an unknown kind of value")
+
+    def _dict(self, pairs: list[Any], depth: int) -> dict[Any, Any]:
+        if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+            raise WireError("a dict that is not made of pairs")
+        unpacked = [(self.unpack(key, depth + 1), self.unpack(item, depth + 1)) for key, item in pairs]
+        try:
+            return dict(unpacked)
+        except TypeError as error:
+            raise WireError("a dict with a key that cannot be one") from error
+
+    def _array(self, kind: str, code: Any, shape: Any) -> Any:
+        dtype = DTYPES.get(code) if isinstance(code, str) else None
+        sizes_ok = isinstance(shape, list) and len(shape) <= 32 and all(type(n) is int and n >= 0 for n in shape)
+        if dtype is None or not sizes_ok:
+            raise WireError("an array of unknown dtype or shape")
+        # Python's integers do not overflow: [0, 2**62] is refused for its size, not trusted for its product.
+        if any(n > MAX_PAYLOAD for n in shape):
+            raise WireError("an array with an impossible shape")
+        count = math.prod(shape) * dtype.itemsize
+        if self.offset + count > len(self.payload):
+            raise WireError("an array longer than the payload")
+        raw = np.frombuffer(self.payload[self.offset : self.offset + count], dtype=np.uint8).copy()
+        self.offset += count
+        array = (raw != 0 if dtype.kind == "b" else raw.view(dtype)).reshape(shape)
+        if kind == "tensor":
+            return torch.from_numpy(array)
+        return array[()] if kind == "scalar" and not shape else array
+
+
+def arrays_in(value: Any) -> Iterator[np.ndarray | torch.Tensor]:
+    """Every array and tensor in a value's tree, in order."""
+    if isinstance(value, np.ndarray | torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from arrays_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from arrays_in(item)
+
+
+def copied(value: Any) -> Any:
+    """The value as the other side would receive it: plain, and sharing no memory with the original."""
+    _, header, *payload = encode(value)
+    return decode(bytes(header), b"".join(payload))

@@ -1,0 +1,141 @@
+"""The untrusted side: what a forked, confined process does with requests until it is killed.
+
+It knows a reading and a writing descriptor, the submission's path, and whatever it was last sent; nothing else.
+"""
+
+import io
+import os
+import sys
+import tokenize
+import traceback
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from autograder.sandbox import wire
+from autograder.sandbox.poison import poison
+from autograder.sandbox.steps import ContractError, Request, Submission, perform
+
+MAX_MESSAGE = 600
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the worker imports.
+
+    Attributes:
+        name: the deliverable's module name, as in `import conv`.
+        path: the staged submission.
+        helpers: the assignment's helpers, or None.
+    """
+
+    name: str
+    path: Path
+    helpers: Path | None = None
+
+
+def load_module(name: str, path: Path) -> ModuleType:
+    """Execute a source file as module `name`, registered before it runs (dataclasses and inspect need that)."""
+    module = types.ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module
+    exec(compile_source(path), module.__dict__)
+    return module
+
+
+def compile_source(path: Path) -> CodeType:
+    """The code of a file, decoded as Python would (PEP 263, byte order mark)."""
+    data = path.read_bytes()
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    return compile(data.decode(encoding), str(path), "exec", dont_inherit=True)
+
+
+def load_submission(sources: Sources) -> Submission:
+    """Import the helpers and the submission. Its folder comes last on the path, so that it shadows nothing."""
+    helpers = load_module("helpers", sources.helpers) if sources.helpers else None
+    sys.path.append(str(sources.path.parent))
+    return Submission(load_module(sources.name, sources.path), helpers)
+
+
+def serve(reading: int, writing: int, sources: Sources) -> None:
+    """Import the submission, then answer one request after another. Every reply is a value or an error, both plain."""
+    poison()
+    state: Submission | None = None
+    while True:
+        tree = read_frame(reading)
+        if tree is None:
+            return
+        try:
+            if tree == "import":
+                state = load_submission(sources)
+                reply: dict[str, Any] = {"value": None, "mutated": []}
+            elif "probe" in tree:
+                reply = {"value": [path for path in tree["probe"] if readable(path)]}
+            else:
+                assert state is not None
+                reply = perform(state, Request.from_wire(tree))
+            parts = wire.encode(reply)
+        except BaseException as error:  # SystemExit and KeyboardInterrupt too: none of them is ours to obey
+            parts = wire.encode({"error": describe(error, str(sources.path))})
+        write_frame(writing, parts)
+
+
+def readable(path: str) -> bool:
+    """Whether this process could open a file or list a folder: what the grader asks before student code runs."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
+def describe(error: BaseException, path: str) -> dict[str, Any]:
+    """An exception as plain data: type, message, and the deepest line in the submission's file."""
+    if isinstance(error, ContractError | wire.WireError):
+        return {"type": "ContractError", "message": str(error), "line": None, "function": None}
+    line, function = None, None
+    if isinstance(error, SyntaxError) and error.filename == path:
+        line = error.lineno
+    else:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        if frames:
+            line, function = frames[-1].lineno, frames[-1].name
+    return {"type": type(error).__name__[:100], "message": _text(error), "line": line, "function": function}
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return (error.msg if isinstance(error, SyntaxError) else str(error))[:MAX_MESSAGE]
+    except BaseException:
+        return "(its message could not be read)"
+
+
+def read_frame(descriptor: int) -> Any:
+    """The next frame's value, None at the end of the stream."""
+    prefix = _read_exactly(descriptor, wire.PREFIX.size)
+    if prefix is None:
+        return None
+    header_size, payload_size = wire.read_prefix(prefix)
+    header, payload = _read_exactly(descriptor, header_size), _read_exactly(descriptor, payload_size)
+    return None if header is None or payload is None else wire.decode(header, payload)
+
+
+def _read_exactly(descriptor: int, size: int) -> bytearray | None:
+    buffer = bytearray(size)
+    view = memoryview(buffer)
+    while view:
+        count = os.readv(descriptor, [view])
+        if count == 0:
+            return None
+        view = view[count:]
+    return buffer
+
+
+def write_frame(descriptor: int, parts: list[bytes | memoryview]) -> None:
+    """All parts of a frame, whole."""
+    for part in parts:
+        view = memoryview(part)
+        while view:
+            view = view[os.write(descriptor, view) :]

@@ -1,0 +1,138 @@
+"""The warm process: torch imported, nothing else known; forks one worker a request and ends it on request.
+
+Commands come as JSON over a socket pair, a worker's descriptors beside them. Runs one thread, never a numeric operation (a parallel one before
+the fork hangs the children's first), and is killed with the grader.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from autograder.sandbox import linux
+from autograder.sandbox.confine import Cell, Confinement, confine, interpreter_paths
+from autograder.sandbox.worker import Sources, serve
+
+
+def main(control: socket.socket, root: Path) -> None:
+    """Serve until the grader hangs up. `root` is the folder of cells, which workers must be able to reach."""
+    if sys.platform.startswith("linux"):
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+    mounts = _make_reachable(root)
+    _answer(control, {"ready": True, "mounts": mounts})
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 3)
+        if not message:
+            return
+        command = json.loads(message)
+        if command["do"] == "spawn":
+            _answer(control, {"pid": _spawn(command, descriptors)})
+        else:
+            _answer(control, {"status": _end(command)})
+
+
+def _answer(control: socket.socket, reply: dict[str, Any]) -> None:
+    control.sendall(json.dumps(reply).encode())
+
+
+def _make_reachable(root: Path) -> bool:
+    """Where another user could not reach the interpreter (a clone or a Python under a private folder), expose just that.
+
+    Only root with CAP_SYS_ADMIN can; elsewhere the preflight finds out and refuses.
+    """
+    if os.geteuid() != 0:
+        return False
+    covers: dict[Path, list[Path]] = {}
+    for target in (*interpreter_paths(), root):
+        cover = next((folder for folder in reversed(target.parents) if not folder.stat().st_mode & 0o001), None)
+        if cover is not None:
+            covers.setdefault(cover, []).append(target)
+    if not covers:
+        return False
+    try:
+        linux.private_mounts()
+        for cover, targets in covers.items():
+            linux.expose_only(cover, targets)
+    except OSError:
+        return False
+    return True
+
+
+def _spawn(command: dict[str, Any], descriptors: list[int]) -> int:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return pid
+    code = 1
+    try:
+        _become_worker(command, descriptors, parent)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _become_worker(command: dict[str, Any], descriptors: list[int], parent: int) -> None:
+    """Request pipe on 3, reply pipe on 4, output on 1 and 2, nothing else open; then confine, then serve."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(signum, signal.SIG_DFL)
+    lifted = [os.dup2(descriptor, 100 + place) for place, descriptor in enumerate(descriptors)]
+    null = os.open(os.devnull, os.O_RDONLY)
+    request, reply, output = lifted
+    for source, target in ((null, 0), (output, 1), (output, 2), (request, 3), (reply, 4)):
+        os.dup2(source, target)
+    os.closerange(5, 1 << 16)
+    cell = Cell(Path(command["folder"]), tuple(map(Path, command["readable"])), command["uid"], command["memory_mb"])
+    confine(cell, Confinement(**command["confinement"]), parent)
+    sources = Sources(command["name"], Path(command["path"]), Path(command["helpers"]) if command["helpers"] else None)
+    serve(3, 4, sources)
+
+
+def _end(command: dict[str, Any]) -> int | None:
+    """Kill a worker and everything it left; its wait status if it had ended by itself, else None."""
+    pid = command["pid"]
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    for kill in (os.killpg, os.kill):
+        try:
+            kill(pid, signal.SIGKILL)
+        except OSError:
+            continue
+    if not ended:
+        os.waitpid(pid, 0)
+    if command["sweep"] is not None:
+        _sweep(command["sweep"])
+    _reap()
+    return status if ended else None
+
+
+def _sweep(uid: int) -> None:
+    """Kill whatever a uid still runs, as that uid, so that nothing else can be hit."""
+    pid = os.fork()
+    if pid == 0:
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        os.kill(-1, signal.SIGKILL)
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def _reap() -> None:
+    """Orphans come to us, the subreaper."""
+    deadline = time.monotonic() + 1.0
+    while time.monotonic() < deadline:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return

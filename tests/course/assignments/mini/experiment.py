@@ -1,0 +1,6 @@
+# %% [markdown]
+# ## Experiment
+# Nothing to see.
+
+# %%
+print(double(np.ones(2)))
