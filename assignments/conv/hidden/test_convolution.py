@@ -1,0 +1,150 @@
+"""Convolution as numbers, with its gradients, and as fast tensor operations."""
+
+import numpy as np
+import pytest
+from gradescope_utils.autograder_utils.decorators import number, weight
+
+SHAPES = [  # of image and kernel
+    pytest.param((7, 5), (3, 2), id="tall"),
+    pytest.param((4, 9), (1, 5), id="flat"),
+    pytest.param((3, 6), (3, 6), id="kernel as large as the image"),
+    pytest.param((5, 4), (1, 1), id="one entry"),
+]
+CHANNELS = [  # of images and kernels; sizes all differ, so that a swapped axis shows
+    pytest.param((2, 3, 7, 6), (4, 3, 3, 2), id="more out than in"),
+    pytest.param((3, 5, 4, 8), (2, 5, 2, 3), id="more in than out"),
+]
+STRIDES = [  # of images, kernels, stride
+    pytest.param((2, 3, 9, 8), (4, 3, 3, 2), 2, id="divides"),
+    pytest.param((2, 3, 8, 11), (4, 3, 3, 2), (2, 4), id="leaves a remainder"),
+    pytest.param((3, 2, 10, 7), (4, 2, 2, 3), (3, 1), id="skips rows"),
+]
+PADDINGS = [  # of images, kernels, stride, padding
+    pytest.param((2, 3, 5, 6), (4, 3, 3, 2), 1, 1, id="one"),
+    pytest.param((3, 2, 6, 4), (5, 2, 2, 3), 1, (0, 2), id="columns only"),
+    pytest.param((2, 3, 4, 5), (1, 3, 2, 3), (2, 3), (3, 4), id="wider than the kernel"),
+]
+EDGES = [  # of images, kernels
+    pytest.param((2, 3, 4, 5), (6, 3, 1, 1), id="1x1 kernel"),
+    pytest.param((2, 3, 4, 5), (6, 3, 4, 5), id="kernel as large as the image"),
+    pytest.param((0, 3, 5, 4), (2, 3, 3, 2), id="no images"),
+]
+
+
+@pytest.mark.task("corr2d")
+@weight(3)
+@number("1.2")
+@pytest.mark.parametrize("image, kernel", SHAPES)
+def test_corr2d(agrees, draw, image, kernel):
+    """corr2d: images and kernels of any shape"""
+    agrees("corr2d", draw(*image), draw(*kernel))
+
+
+@pytest.mark.task("conv2d")
+@weight(5)
+@number("2.3")
+@pytest.mark.parametrize("x, w, stride, padding", PADDINGS)
+def test_conv2d_forward(agrees, draw, x, w, stride, padding):
+    """conv2d_forward: values, whatever the backward does"""
+    agrees.run("forward", "conv2d", draw(*x), draw(*w), draw(w[0]), stride=stride, padding=padding)
+
+
+@pytest.mark.task("conv2d")
+@weight(4)
+@number("2.4")
+@pytest.mark.parametrize("x, w", CHANNELS)
+def test_conv2d_channels(agrees, draw, x, w):
+    """conv2d: several channels in and out, with gradients"""
+    agrees.pair("conv2d", draw(*x), draw(*w), draw(w[0]))
+
+
+@pytest.mark.task("conv2d")
+@weight(4)
+@number("2.5")
+@pytest.mark.parametrize("x, w, stride", STRIDES)
+def test_conv2d_stride(agrees, draw, x, w, stride):
+    """conv2d: strides, with gradients"""
+    agrees.pair("conv2d", draw(*x), draw(*w), draw(w[0]), stride=stride)
+
+
+@pytest.mark.task("conv2d")
+@weight(3)
+@number("2.6")
+@pytest.mark.parametrize("x, w, stride, padding", PADDINGS)
+def test_conv2d_padding(agrees, draw, x, w, stride, padding):
+    """conv2d: padding, with gradients"""
+    agrees.pair("conv2d", draw(*x), draw(*w), draw(w[0]), stride=stride, padding=padding)
+
+
+@pytest.mark.task("conv2d")
+@weight(2)
+@number("2.7")
+@pytest.mark.parametrize("x, w", EDGES)
+def test_conv2d_edge_cases(agrees, draw, x, w):
+    """conv2d: 1x1 kernels, kernels as large as the image, no images at all"""
+    agrees.pair("conv2d", draw(*x), draw(*w), draw(w[0]))
+
+
+@pytest.mark.task("conv2d")
+@weight(2)
+@number("2.8")
+def test_conv2d_without_bias(agrees, draw):
+    """conv2d: without a bias, db is None"""
+    agrees.pair("conv2d", draw(2, 3, 6, 5), draw(4, 3, 2, 3))
+
+
+@pytest.mark.task("conv2d", kind="property")
+@weight(1)
+@number("2.9")
+def test_conv2d_unread_rows_get_no_gradient(student, draw, expect):
+    """conv2d: rows and columns that no window reads get exactly 0"""
+    got = student.pair("conv2d", draw(2, 3, 9, 8), draw(4, 3, 2, 2), draw(4), stride=(3, 4), padding=0)
+    dx = expect.array(got["gradients"]["dx"], (2, 3, 9, 8), what="dx")
+    unread = np.ones((9, 8), bool)
+    unread[np.ix_([0, 1, 3, 4, 6, 7], [0, 1, 4, 5])] = False
+    expect.true((dx[:, :, unread] == 0).all(), "dx is not exactly 0 in rows and columns that no window reads")
+    expect.true((dx[:, :, ~unread] != 0).all(), "dx is 0 where a window reads")
+
+
+@pytest.mark.task("conv2d", kind="dtype")
+@weight(1)
+@number("2.10")
+def test_float32_stays_float32(keeps_dtype, draw):
+    """all tasks: float32 in, float32 out"""
+    x, w, b = (draw(*shape).astype(np.float32) for shape in ((2, 3, 6, 5), (4, 3, 3, 2), (4,)))
+    keeps_dtype("corr2d", x[0, 0], w[0, 0])
+    keeps_dtype.pair("conv2d", x, w, b, stride=2, padding=1)
+    keeps_dtype.pair("max_pool2d", x, kernel=2)
+    keeps_dtype.pair("avg_pool2d", x, kernel=2)
+    keeps_dtype("softmax_cross_entropy", x[0, 0], draw.ints(0, 5, 6))
+    keeps_dtype("pmf_convolve", np.full(3, 1 / 3, np.float32), np.full(2, 1 / 2, np.float32))
+    keeps_dtype("log_conv2d", x[0, 0], w[0, 0])
+    tensors = [draw.tensor(*array.shape).float() for array in (x, w, b)]
+    keeps_dtype.autograd("conv2d_fast", *tensors, stride=2, padding=1)
+
+
+@pytest.mark.task("conv2d_fast")
+@weight(4)
+@number("8.2")
+@pytest.mark.parametrize("x, w, stride, padding", PADDINGS)
+def test_conv2d_fast(agrees, draw, x, w, stride, padding):
+    """conv2d_fast: outputs and gradients, with stride and padding"""
+    agrees.autograd("conv2d_fast", draw.tensor(*x), draw.tensor(*w), draw.tensor(w[0]), stride=stride, padding=padding)
+
+
+@pytest.mark.task("conv2d_fast")
+@weight(2)
+@number("8.3")
+@pytest.mark.parametrize("x, w, stride", STRIDES)
+def test_conv2d_fast_stride(agrees, draw, x, w, stride):
+    """conv2d_fast: strides that leave rows unread"""
+    agrees.autograd("conv2d_fast", draw.tensor(*x), draw.tensor(*w), draw.tensor(w[0]), stride=stride)
+
+
+@pytest.mark.task("conv2d_fast")
+@weight(2)
+@number("8.4")
+@pytest.mark.parametrize("x, w", EDGES)
+def test_conv2d_fast_edge_cases(agrees, draw, x, w):
+    """conv2d_fast: without a bias; 1x1 kernels, kernels as large as the image, no images"""
+    agrees.autograd("conv2d_fast", draw.tensor(*x), draw.tensor(*w))
