@@ -1,0 +1,84 @@
+"""The folder student_starter/NAME: every file of it as bytes, written, or compared with what is there."""
+
+import ast
+from pathlib import Path
+
+from autograder.assignment import Assignment
+from autograder.errors import GraderError, UsageError
+from autograder.starter._handout import handout
+from autograder.starter._notebook import notebook
+from autograder.starter._stub import stub_source
+from autograder.starter._texts import CHECK, README
+
+
+def build(assignment: Assignment) -> dict[str, bytes]:
+    """Every file of the starter by its relative path, sorted; the same bytes whenever the assignment is the same.
+
+    Raises:
+        GraderError: the reference, the handout, the experiment or a public check is not in order.
+    """
+    names = {"name": assignment.deliverable, "title": assignment.title}
+    files = {
+        f"{assignment.deliverable}.py": stub_source(assignment).encode(),
+        f"{assignment.deliverable}.ipynb": notebook(assignment),
+        "handout.md": handout(assignment).encode(),
+        "assignment.toml": (assignment.folder / "assignment.toml").read_bytes(),
+        "check.py": CHECK.format(**names).encode(),
+        "README.md": README.format(**names).encode(),
+    }
+    public = {f"public/{path}": data for path, data in _files(assignment.folder / "public").items()}
+    if any(_runs_helpers(data) for path, data in public.items() if path.endswith(".py")):
+        files["helpers.py"] = _helpers(assignment.folder / "helpers.py")
+    return dict(sorted((files | public).items()))
+
+
+def write(assignment: Assignment, destination: Path) -> tuple[Path, ...]:
+    """Build the starter into `destination`; returns the files that changed. Other files there are left alone.
+
+    Raises:
+        GraderError: as `build`.
+        UsageError: the destination cannot be written.
+    """
+    changed = []
+    for name, data in build(assignment).items():
+        file = destination / name
+        try:
+            if not (file.is_file() and file.read_bytes() == data):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(data)
+                changed.append(file)
+        except OSError as error:
+            raise UsageError(f"{file} cannot be written ({error.strerror})") from error
+    return tuple(changed)
+
+
+def drift(assignment: Assignment, destination: Path) -> list[str]:
+    """How `destination` differs from what would be built, one line a file; nothing when it is up to date."""
+    built, there = build(assignment), _files(destination)
+    lines = [f"{destination / name} is missing" for name in built if name not in there]
+    for name in built.keys() & there.keys():
+        if built[name] != there[name]:
+            lines.append(f"{destination / name} is not what would be built")
+    return lines + [f"{destination / name} is not part of the starter" for name in there if name not in built]
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """The regular files below a folder by relative path, without hidden and compiled ones."""
+    files = {}
+    for file in sorted(folder.rglob("*")):
+        parts = file.relative_to(folder).parts
+        if file.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in parts):
+            files["/".join(parts)] = file.read_bytes()
+    return files
+
+
+def _runs_helpers(check: bytes) -> bool:
+    """Whether a check sends a helper by name, `student.run(...)`."""
+    return any(isinstance(node, ast.Attribute) and node.attr == "run" for node in ast.walk(ast.parse(check)))
+
+
+def _helpers(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise GraderError(f"{file}: a public check runs a helper, but the file cannot be read") from error

@@ -1,0 +1,83 @@
+"""The handout, cut at its headings, with the table of points in its place."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from autograder.assignment import QUIZ, Assignment, CheckFacts, points
+from autograder.errors import GraderError, did_you_mean
+
+POINTS = "{{points}}"
+TASK = re.compile(r"## (\w+): \S.*")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A piece of the handout; `task` is empty for what stands before, between and after the tasks."""
+
+    task: str
+    text: str
+
+
+def handout(assignment: Assignment) -> str:
+    """The handout that students read, with the table of points.
+
+    Raises:
+        GraderError: there is no handout, or it has not exactly one place for the table.
+    """
+    file = assignment.folder / "handout.md"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GraderError(f"{file}: cannot be read ({error})") from error
+    if text.count(POINTS) != 1:
+        raise GraderError(f"{file}: {POINTS} must stand in it once, not {text.count(POINTS)} times")
+    return text.replace(POINTS, points_table(assignment)).rstrip("\n") + "\n"
+
+
+def points_table(assignment: Assignment) -> str:
+    """Markdown: for every task what it is worth, and how much of that the public checks show at home."""
+    checks = points(assignment)
+    lines = ["| task | | points | in the public checks |", "|---|---|---:|---:|"]
+    rows = [(task.name, task.title) for task in assignment.tasks.values()]
+    if assignment.quiz:
+        rows.append((QUIZ, f"{len(assignment.quiz)} questions"))
+    for name, title in rows:
+        mine = [check for check in checks if check.task == name]
+        lines.append(f"| {name} | {title} | {_sum(mine)} | {_sum(check for check in mine if check.is_public)} |")
+    shown = _sum(check for check in checks if check.is_public)
+    return "\n".join([*lines, f"| **total** | | **{_sum(checks)}** | **{shown}** |"])
+
+
+def sections(text: str, assignment: Assignment) -> tuple[Section, ...]:
+    """The handout cut at its `## ` headings; `## conv2d: ...` begins the section of the task conv2d.
+
+    Raises:
+        GraderError: a task has no section, or more than one, or a section is named almost like a task.
+    """
+    pieces: list[list[str]] = [[]]
+    fenced = False
+    for line in text.split("\n"):
+        fenced ^= line.lstrip().startswith("```")
+        if line.startswith("## ") and not fenced:
+            pieces.append([])
+        pieces[-1].append(line)
+    found = [Section(_task(piece[0], assignment), "\n".join(piece).strip()) for piece in pieces]
+    for task in assignment.tasks:
+        if (count := [section.task for section in found].count(task)) != 1:
+            where = assignment.folder / "handout.md"
+            raise GraderError(f"{where}: there must be one section '## {task}: title', not {count}")
+    return tuple(section for section in found if section.text)
+
+
+def _task(heading: str, assignment: Assignment) -> str:
+    named = TASK.fullmatch(heading.rstrip())
+    if not named:
+        return ""
+    if named[1] not in assignment.tasks and (hint := did_you_mean(named[1], assignment.tasks)):
+        raise GraderError(f"{assignment.folder / 'handout.md'}: there is no task {named[1]!r}{hint}")
+    return named[1] if named[1] in assignment.tasks else ""
+
+
+def _sum(checks: Iterable[CheckFacts]) -> str:
+    return f"{sum(check.weight for check in checks):g}"
