@@ -1,0 +1,61 @@
+"""Text and numbers made safe to write, print and show, and files written whole. Knows nothing of grading."""
+
+import math
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+# Controls but tab and newline, and what turns the direction of text around: none may reach a terminal or a page.
+UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+LARGEST_INT = 1 << 63  # a longer one is not a number to most readers of JSON
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write a file so that nobody ever finds half of it: to a neighbour, flushed to the disk, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fchmod(stream.fileno(), 0o644)
+            os.fsync(stream.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def cut(text: str, chars: int) -> str:
+    """The text, or as much of its start and its end as fits, with a word about what is missing."""
+    if len(text) <= chars:
+        return text
+    word = f"\n[… {len(text) - chars} characters left out …]\n"
+    room = max(0, chars - len(word))
+    head, tail = room - room // 4, room // 4
+    return (text[:head] + word + text[len(text) - tail :])[:chars]
+
+
+def clean(value: Any) -> Any:
+    """A plain value that any reader of JSON, terminal and page can take.
+
+    Text loses control characters and lone surrogates; a number that is not finite becomes None; tuples become lists; an
+    object of any other kind becomes its text.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < LARGEST_INT else None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(clean(str(key))): clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(item) for item in value]
+    text = str(value).replace("\r\n", "\n").replace("\r", "\n")
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return UNWANTED.sub("", whole)

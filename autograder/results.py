@@ -1,0 +1,379 @@
+"""What a run of the grader found: the one schema behind results.json, the terminal, the page and the class store.
+
+Only a check that passed scores; that is enforced here, where a line is made. Text and numbers are cleaned here too, so
+that whatever a submission says, every line can be written as JSON, printed, and read back. What a student may see of a
+run is `shown(run)`: faults of ours and hidden errors lose their details there, and results.json holds no more.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from autograder import __version__
+from autograder.errors import GraderError, UsageError
+from autograder.plain import clean, cut, write_whole
+
+SCHEMA_VERSION = 1
+FILE_NAME = "results.json"
+MESSAGE_CHARS = 4_000  # of one check; a traceback of the student's own is shorter than that
+OUTPUT_CHARS = 94_000  # of all checks together: beyond 100,000 characters the platform cuts
+STATUSES = ("graded", "unreadable", "fault")
+NOT_FINAL = "The grader failed, not you. This score is not final: please tell the course staff, who can regrade it."
+OUR_FAULT = "A fault in the grader kept this check from running. It is not your fault; the course staff can regrade it."
+
+
+class Outcome(StrEnum):
+    """How a check ended. Only PASSED scores."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    BLOCKED = "blocked"  # not run: nothing could be imported, or time ran out
+    DEFERRED = "deferred"  # needs hardware that is not here; added later from a run where it is
+    INCONCLUSIVE = "inconclusive"  # measured, but the machine was too unsteady for a verdict
+    FAULT = "fault"  # the grader's own
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether its points are still to be measured."""
+        return self in (Outcome.DEFERRED, Outcome.INCONCLUSIVE)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One check of one run.
+
+    Attributes:
+        name: what it checks, in the student's words.
+        number: shown before it, such as "2.1"; may be empty.
+        task: name of the task it belongs to.
+        kind: agreement, property, dtype, cost, race or quiz.
+        outcome: how it ended.
+        score: points earned; 0 unless passed.
+        max_score: points to be had.
+        message: for the student; for a fault, for us.
+        hint: what the known mistake that was recognised means.
+        diagnosis: that mistake's name.
+        duration: seconds.
+        visibility: visible, hidden, after_due_date or after_published.
+        tags: of the check.
+        hide_errors: what the student reads in place of the message, None to show it.
+        cases: how many cases it has.
+        failed_cases: how many of them did not pass.
+        figures: what was measured (see docs/results.md), plain values.
+        picture: where values differ, rows of shares in 0..1.
+        check: name of the check's function.
+
+    Raises:
+        GraderError: the score is not a number in 0..max_score, or the check did not pass and yet scores.
+    """
+
+    name: str
+    number: str
+    task: str
+    kind: str
+    outcome: Outcome
+    score: float
+    max_score: float
+    message: str
+    hint: str | None = None
+    diagnosis: str | None = None
+    duration: float = 0.0
+    visibility: str = "visible"
+    tags: tuple[str, ...] = ()
+    hide_errors: str | None = None
+    cases: int = 1
+    failed_cases: int = 0
+    figures: dict[str, Any] = field(default_factory=dict)
+    picture: list[list[float]] | None = None
+    check: str = ""
+
+    def __post_init__(self) -> None:
+        _clean_fields(self)
+        object.__setattr__(self, "outcome", Outcome(self.outcome))
+        numbers = self.score, self.max_score, self.duration
+        if not all(isinstance(number, int | float) for number in numbers) or not 0 <= self.score <= self.max_score:
+            raise GraderError(f"{self.name}: a score of {self.score} out of {self.max_score} cannot be")
+        if self.score and self.outcome is not Outcome.PASSED:
+            raise GraderError(f"{self.name}: the check ended as {self.outcome} and cannot score {self.score:g}")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One entry of the leaderboard; `order` is "desc" where more is better, else "asc"."""
+
+    name: str
+    value: float | str
+    order: str = "desc"
+
+    def __post_init__(self) -> None:
+        _clean_fields(self)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One submission, graded once.
+
+    Attributes:
+        assignment, title: its name and its title.
+        submission_name: of the file or folder that was handed in.
+        digest: of what was graded; the same digest and seed give the same verdict.
+        seed: of the random values.
+        versions: of what a verdict may depend on.
+        device: "cpu", or the accelerator's name.
+        confinement: the protections in force.
+        started: ISO 8601, UTC.
+        duration: seconds.
+        lines: every check of the assignment, whatever happened.
+        reason: why the run ended early, or None.
+        status: graded; unreadable (nothing that could be graded); fault (ours: to be regraded).
+        notes: remarks for the student about what was handed in.
+        leaderboard: entries, if the assignment has a leaderboard.
+        task_titles: of the tasks, by name.
+
+    Raises:
+        GraderError: the status is none of these.
+    """
+
+    assignment: str
+    title: str
+    submission_name: str
+    digest: str
+    seed: int
+    versions: dict[str, str]
+    device: str
+    confinement: dict[str, Any]
+    started: str
+    duration: float
+    lines: tuple[Line, ...]
+    reason: str | None = None
+    status: str = "graded"
+    notes: tuple[str, ...] = ()
+    leaderboard: tuple[Standing, ...] = ()
+    task_titles: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _clean_fields(self, keep=("lines", "leaderboard"))
+        if self.status not in STATUSES:
+            raise GraderError(f"a run cannot have the status {self.status!r}, only {', '.join(STATUSES)}")
+
+    @property
+    def score(self) -> float:
+        """Points earned."""
+        return _total(line.score for line in self.lines)
+
+    @property
+    def max_score(self) -> float:
+        """Points to be had, those not measured yet among them."""
+        return _total(line.max_score for line in self.lines)
+
+    @property
+    def pending(self) -> float:
+        """Points that are still to be measured."""
+        return _total(line.max_score for line in self.lines if line.outcome.is_pending)
+
+    @property
+    def has_fault(self) -> bool:
+        """Whether something of ours went wrong, so that the run is to be repeated."""
+        return self.status == "fault" or any(line.outcome is Outcome.FAULT for line in self.lines)
+
+    @property
+    def exit_code(self) -> int:
+        """0 graded, 2 unreadable, 3 our fault."""
+        return 3 if self.has_fault else 2 if self.status == "unreadable" else 0
+
+    def by_task(self) -> dict[str, tuple[Line, ...]]:
+        """The lines of each task, in the order in which the tasks first appear."""
+        grouped: dict[str, tuple[Line, ...]] = {}
+        for line in self.lines:
+            grouped[line.task] = (*grouped.get(line.task, ()), line)
+        return grouped
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain values, the messages of our own faults too: for stores that students do not read."""
+        return asdict(self) | {"schema_version": SCHEMA_VERSION}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Run":
+        """Back from `to_dict`.
+
+        Raises:
+            GraderError: written by another version of the schema, or not a run at all.
+        """
+        if data.get("schema_version") != SCHEMA_VERSION:
+            raise GraderError(f"these results have schema version {data.get('schema_version')!r}, not {SCHEMA_VERSION}")
+        try:
+            values = {item.name: data[item.name] for item in fields(cls)}
+            values["lines"] = tuple(Line(**line) for line in values["lines"])
+            values["leaderboard"] = tuple(Standing(**entry) for entry in values["leaderboard"])
+            return cls(**values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise GraderError(f"these are no results of Deepgrade's: {type(error).__name__}: {error}") from error
+
+
+def shown(run: Run) -> Run:
+    """The run as a student may see it: hidden errors and faults of ours without details, messages cut to length."""
+    per_line = min(MESSAGE_CHARS, OUTPUT_CHARS // max(1, len(run.lines)))
+    reason = None if run.status == "fault" or run.reason is None else cut(run.reason, MESSAGE_CHARS)
+    notes = tuple(cut(note, MESSAGE_CHARS // 10) for note in run.notes[:5])
+    return replace(run, lines=tuple(_shown_line(line, per_line) for line in run.lines), reason=reason, notes=notes)
+
+
+def _shown_line(line: Line, chars: int) -> Line:
+    secret: dict[str, Any] = {"hint": None, "diagnosis": None, "figures": {}, "picture": None}
+    if line.outcome is Outcome.FAULT:
+        return replace(line, message=OUR_FAULT, **secret)
+    if line.hide_errors is not None and line.outcome is not Outcome.PASSED:
+        return replace(line, message=cut(line.hide_errors, chars), **secret)
+    return replace(line, message=cut(line.message, chars), hint=line.hint and cut(line.hint, chars))
+
+
+def to_gradescope(run: Run) -> dict[str, Any]:
+    """The run as Gradescope's results.json, and nothing in it that a student may not read.
+
+    Returns:
+        Plain values, valid against autograder/results.schema.json.
+    """
+    run = shown(run)
+    per_line = OUTPUT_CHARS // max(1, len(run.lines))
+    result = {
+        "score": run.score,
+        "execution_time": round(run.duration, 2),
+        "output": summary(run),
+        "output_format": "text",
+        "test_output_format": "text",
+        "test_name_format": "text",
+        "visibility": "visible",
+        "stdout_visibility": "hidden",
+        "extra_data": _extra(run, ("lines", "leaderboard"))
+        | {"schema_version": SCHEMA_VERSION, "deepgrade": __version__},
+        "tests": [_test(line, per_line) for line in run.lines],
+    }
+    if run.leaderboard:
+        result["leaderboard"] = [asdict(entry) for entry in run.leaderboard]
+    return result
+
+
+GRADESCOPE_KEYS = ("name", "number", "score", "max_score", "visibility", "tags")
+
+
+def _test(line: Line, chars: int) -> dict[str, Any]:
+    return {
+        "name": line.name,
+        "number": line.number,
+        "score": line.score,
+        "max_score": line.max_score,
+        "status": "passed" if line.outcome is Outcome.PASSED else "failed",
+        "output": cut(told(line), chars),
+        "visibility": line.visibility,
+        "tags": list(line.tags),
+        "extra_data": _extra(line, GRADESCOPE_KEYS),
+    }
+
+
+def _extra(thing: Line | Run, without: tuple[str, ...]) -> dict[str, Any]:
+    """What the platform has no place for."""
+    values = {item.name: getattr(thing, item.name) for item in fields(thing) if item.name not in without}
+    return {name: str(value) if isinstance(value, Outcome) else value for name, value in values.items()}
+
+
+def told(line: Line) -> str:
+    """What a student reads below a check: how it ended where that is not plain, the message, the hint."""
+    worth = f"{line.max_score:g} {'point' if line.max_score == 1 else 'points'}"
+    opening = {
+        Outcome.BLOCKED: "Not run.",
+        Outcome.DEFERRED: f"Not measured yet: {worth} still to come.",
+        Outcome.INCONCLUSIVE: f"Not measured: this machine was too unsteady for a verdict. {worth} still to come.",
+    }.get(line.outcome, "")
+    hint = f"Hint: {line.hint}" if line.hint else ""
+    return "\n".join(part for part in (opening, line.message, hint) if part)
+
+
+def summary(run: Run) -> str:
+    """What happened, and who is to act where the run ended early. No total while a check is withheld."""
+    notes = [f"Note: {note}" for note in run.notes]
+    if run.status == "unreadable":
+        return "\n".join(["Nothing could be graded, because of what was handed in:", run.reason or "", *notes])
+    if run.has_fault:
+        return "\n".join([NOT_FINAL, *notes])
+    if run.reason:
+        return "\n".join(["Your code could not be used, so no check could be run:", run.reason, *notes])
+    return "\n".join([_verdict(run), *notes])
+
+
+def _verdict(run: Run) -> str:
+    if any(line.visibility != "visible" for line in run.lines):
+        return f"{run.submission_name} was graded. Some checks are shown later, so this is not the whole result."
+    open_lines = sum(line.outcome is not Outcome.PASSED and not line.outcome.is_pending for line in run.lines)
+    parts = [
+        f"{run.submission_name} was graded: {run.score:g} of {run.max_score:g} points.",
+        f"{open_lines} of {len(run.lines)} checks did not pass; each says why." if open_lines else "",
+        f"{run.pending:g} points are not measured yet." if run.pending else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def write_results(run: Run, folder: Path) -> Path:
+    """Write results.json into a folder, whole or not at all.
+
+    Returns:
+        The file's path.
+    """
+    text = json.dumps(to_gradescope(run), indent=1, allow_nan=False)
+    return write_whole(Path(folder) / FILE_NAME, text)
+
+
+def load_results(path: Path) -> Run:
+    """Read a results.json (or the folder that holds one) back: the run as `shown`.
+
+    Raises:
+        UsageError: there is no such file.
+        GraderError: it was not written by `write_results`, or by another version of it.
+    """
+    file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        lines = [{key: test[key] for key in GRADESCOPE_KEYS} | test["extra_data"] for test in data["tests"]]
+        return Run.from_dict(data["extra_data"] | {"lines": lines, "leaderboard": data.get("leaderboard", [])})
+    except FileNotFoundError as error:
+        raise UsageError(f"there are no results at {file}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise GraderError(f"{file} holds no results of Deepgrade's: {type(error).__name__}: {error}") from error
+
+
+def merged(run: Run, later: Run) -> Run:
+    """A run completed with what a later one, on other hardware, could measure.
+
+    Args:
+        run: the one that counts.
+        later: of the same submission.
+
+    Returns:
+        `run` with each line that is still to be measured replaced by the later one, if that was measured.
+
+    Raises:
+        UsageError: they are not of the same submission and assignment.
+    """
+    if (run.assignment, run.digest) != (later.assignment, later.digest):
+        raise UsageError("only two runs of the same submission can be merged", help="Compare their digests.")
+    measured = {line.check: line for line in later.lines if line.outcome in (Outcome.PASSED, Outcome.FAILED)}
+    lines = tuple(measured.get(line.check, line) if line.outcome.is_pending else line for line in run.lines)
+    note = f"Points that were still to be measured come from a run on {later.device}."
+    return replace(run, lines=lines, notes=run.notes if lines == run.lines else (*run.notes, note))
+
+
+def _clean_fields(thing: Any, keep: tuple[str, ...] = ()) -> None:
+    for item in fields(thing):
+        value = getattr(thing, item.name)
+        if item.name not in keep:
+            object.__setattr__(thing, item.name, tuple(clean(value)) if isinstance(value, tuple) else clean(value))
+    for name in ("tags", "notes", *keep):
+        if hasattr(thing, name):
+            object.__setattr__(thing, name, tuple(getattr(thing, name)))
+
+
+def _total(numbers: Any) -> float:
+    return round(math.fsum(numbers), 6)
