@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +20,7 @@ import torch
 from autograder.assignment import Assignment, read_assignment
 from autograder.checks import BoxedRunner, Diagnosis, LocalRunner, explain, import_failure, module_from_source
 from autograder.errors import DeepgradeError, GraderError
+from autograder.job import Job
 from autograder.plugin import Case, ChecksPlugin, World
 from autograder.sandbox.box import Limits, Sandbox
 from autograder.sandbox.worker import Sources
@@ -32,35 +33,6 @@ PYTEST_OPTIONS = (
     *(f"-pno:{name}" for name in SILENCED.split()),
 )
 PICTURE_SIDE = 32
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the grader is asked to do.
-
-    Attributes:
-        folder: of the assignment.
-        solution: the reference.
-        submission: the staged file.
-        helpers: the assignment's helpers, staged for the worker; None where there are none.
-        seed: of the run.
-        seconds: for the whole run.
-        secrets: paths that no worker may be able to open; checked before anything is graded.
-        select: names of checks to run, empty for all.
-    """
-
-    folder: str
-    solution: str
-    submission: str
-    helpers: str | None
-    seed: int
-    seconds: float
-    secrets: tuple[str, ...] = ()
-    select: tuple[str, ...] = ()
-
-    def to_json(self) -> bytes:
-        """One line."""
-        return json.dumps(asdict(self)).encode() + b"\n"
 
 
 def main(connection: socket.socket, sandbox: Sandbox) -> None:

@@ -36,9 +36,11 @@ def main(descriptor: int) -> None:
 
 def _preload() -> None:
     """Everything public that grader or worker will need; importing only, no operation."""
+    import torch
+    import torch.fx.experimental.symbolic_shapes  # else every worker's first backward pass imports it, and sympy
+
     import autograder.grader
     import autograder.sandbox.zygote  # noqa: F401
-    import torch
 
     torch.set_num_threads(1)
     if sys.platform.startswith("linux"):

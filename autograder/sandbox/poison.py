@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._device import _device_constructors
 
 
 def poison() -> None:
     """Patch `empty` and its kin in numpy and torch, in this process. Integers and booleans get a conspicuous value."""
+    _device_constructors()  # remembers the originals, by which `with torch.device("meta")` knows a factory
     for name in ("empty", "empty_like"):
         setattr(np, name, _filled(getattr(np, name), _fill_array))
     for name in ("empty", "empty_like", "empty_strided", "empty_permuted"):

@@ -1,0 +1,164 @@
+"""Is the grading right? Every kind of submission whose score is known in advance, graded like any other.
+
+Reference and correct variants: full marks. Stub: none. Each known mistake: loses exactly the checks that it names. Worthless answers (zeros, the input
+handed back, an exception): no check of their task passes. Hostile submissions: gain nothing.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from autograder.assignment import (
+    Assignment,
+    CheckFacts,
+    find_root,
+    load_assignment,
+    load_mistakes,
+    mistaken_source,
+    points,
+)
+from autograder.engine import Engine
+from autograder.errors import GraderError
+from autograder.grading import Options, grade
+from autograder.results import Line, Outcome, Run
+from autograder.starter import build
+from autograder.trivial import KINDS, worthless_source
+
+FULL = 100.0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A submission whose result is known.
+
+    Attributes:
+        kind: reference, stub, variant, mistake, worthless or hostile.
+        name: of the variant, the mistake, …
+        source: the text of the submission.
+        lost: names of the checks that must not pass; None where only the task's matter.
+        exact: whether every other check must pass.
+    """
+
+    kind: str
+    name: str
+    source: str
+    lost: frozenset[str]
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of a subject: what was wrong with its result, if anything."""
+
+    subject: Subject
+    run: Run
+    problems: tuple[str, ...]
+    seconds: float
+
+    @property
+    def lost(self) -> tuple[Line, ...]:
+        """Lines that did not pass."""
+        return tuple(line for line in self.run.lines if line.outcome is not Outcome.PASSED)
+
+
+@dataclass
+class Audit:
+    """An assignment's subjects, graded.
+
+    Attributes:
+        assignment: facts.
+        seeds: every subject is graded once a seed; worthless ones once.
+        workers: gradings at a time.
+    """
+
+    assignment: Assignment
+    seeds: tuple[int, ...] = (1,)
+    workers: int = 2
+    checks: tuple[CheckFacts, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.checks = points(self.assignment)
+
+    def subjects(self) -> Iterator[Subject]:
+        """Everything to grade."""
+        reference = self.assignment.solution.read_text()
+        yield Subject("reference", "solution", reference, frozenset())
+        stub = build(self.assignment)[f"{self.assignment.deliverable}.py"].decode()
+        yield Subject("stub", "starter", stub, frozenset(check.name for check in self.checks))
+        for path in self._submissions("correct"):
+            yield Subject("variant", path.stem, path.read_text(), frozenset())
+        for mistake in load_mistakes(self.assignment):
+            self._refuse_unknown_checks(mistake.name, mistake.fails)
+            yield Subject("mistake", mistake.name, mistaken_source(reference, mistake), frozenset(mistake.fails))
+        yield from self._worthless(reference)
+
+    def _submissions(self, room: str) -> list[Path]:
+        folder = find_root(self.assignment.folder.parents[1]) / "tests" / "submissions" / self.assignment.name / room
+        return sorted(folder.glob("*.py"))
+
+    def _refuse_unknown_checks(self, mistake: str, fails: tuple[str, ...]) -> None:
+        known = {check.name for check in self.checks}
+        for name in fails:
+            if name not in known:
+                raise GraderError(f"{self.assignment.name}: the mistake {mistake} names a check that does not exist: {name}")
+
+    def _worthless(self, reference: str) -> Iterator[Subject]:
+        for task in self.assignment.tasks.values():
+            lost = frozenset(check.name for check in self.checks if check.task == task.name and check.kind != "dtype")
+            for kind in KINDS:
+                yield Subject("worthless", f"{task.name}: {kind}", worthless_source(reference, task, kind), lost, exact=False)
+
+    def run(self, report: Callable[[Verdict], None] = lambda verdict: None, select: str = "") -> list[Verdict]:
+        """Grade everything; `report` hears each verdict as it is reached."""
+        jobs = [
+            (subject, seed)
+            for subject in self.subjects()
+            if select in f"{subject.kind} {subject.name}"
+            for seed in (self.seeds[:1] if subject.kind == "worthless" else self.seeds)
+        ]
+        with Engine() as engine, TemporaryDirectory(prefix="deepgrade-audit-") as folder:
+            with ThreadPoolExecutor(self.workers) as pool:
+                futures = [
+                    pool.submit(self._grade, engine, Path(folder) / str(index), *job) for index, job in enumerate(jobs)
+                ]
+                try:
+                    verdicts = []
+                    for future in futures:
+                        verdicts.append(future.result())
+                        report(verdicts[-1])
+                    return verdicts
+                finally:
+                    for future in futures:
+                        future.cancel()
+
+    def _grade(self, engine: Engine, folder: Path, subject: Subject, seed: int) -> Verdict:
+        folder.mkdir()
+        path = folder / f"{self.assignment.deliverable}.py"
+        path.write_text(subject.source)
+        started = time.monotonic()
+        root = self.assignment.folder.parents[1]
+        run = grade(self.assignment.name, path, root=root, options=Options(seed=seed), engine=engine)
+        with suppress(OSError):
+            path.unlink()
+        return Verdict(subject, run, tuple(self._problems(subject, run)), time.monotonic() - started)
+
+    def _problems(self, subject: Subject, run: Run) -> Iterator[str]:
+        if run.status != "graded":
+            yield f"{run.status}: {run.reason}"
+            return
+        lost = {line.check for line in run.lines if line.outcome is not Outcome.PASSED}
+        if kept := sorted(subject.lost - lost):
+            yield f"passes {', '.join(kept)}"
+        if subject.exact and (extra := sorted(lost - subject.lost)):
+            yield f"loses {', '.join(extra)}"
+        if subject.kind == "reference" and run.max_score != FULL:
+            yield f"the points add up to {run.max_score:g}, not {FULL:g}"
+
+
+def audit(name: str, root: Path | None = None, seeds: tuple[int, ...] = (1,), workers: int = 2) -> Audit:
+    """The audit of an assignment, ready to run."""
+    return Audit(load_assignment(name, root), seeds, workers)

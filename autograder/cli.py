@@ -1,0 +1,111 @@
+"""The command line: a thin skin over functions that can be called from Python. Exit codes: 0 graded, 2 unreadable, 3 our fault, 64 wrong usage."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from autograder import __version__
+from autograder.errors import DeepgradeError, UsageError
+
+EXIT_FAULT, EXIT_USAGE = 3, 64
+SECRET = "DEEPGRADE_SECRET"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="deepgrade")
+def cli() -> None:
+    """Autograded homework for deep-learning courses."""
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("submission", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Folder for results.json and report.html.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the run; by default derived from submission and course secret.")
+@click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
+def grade(name: str, submission: Path, out: Path, seed: int | None, as_json: bool) -> None:
+    """Grade SUBMISSION (a file, folder or zip) for the assignment NAME."""
+    from autograder.grading import Options, grade
+    from autograder.report import terminal, write_report
+    from autograder.results import to_gradescope, write_results
+
+    console = Console(stderr=as_json)
+    with terminal.progress(console, f"grading {name}") as progress:
+        run = grade(name, submission, options=Options(seed=seed, secret=os.environ.get(SECRET, "")), progress=progress)
+    written = [write_results(run, out), write_report(run, out)]
+    if as_json:
+        click.echo(json.dumps(to_gradescope(run), indent=2, allow_nan=False))
+    else:
+        terminal.show(run, console, files=written)
+    sys.exit(run.exit_code)
+
+
+@cli.command()
+@click.argument("names", nargs=-1)
+@click.option("--seed", "seeds", type=int, multiple=True, default=(1,), show_default=True, help="Grade everything once with each seed.")
+@click.option("--only", default="", help="Only subjects whose kind or name contains this, as in “mistake” or “kernel-flipped”.")
+@click.option("--messages", is_flag=True, help="Print what a student would read for each caught mistake.")
+@click.option("--matrix", is_flag=True, help="Print which mistake loses which checks.")
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Gradings at a time.")
+def audit(names: tuple[str, ...], seeds: tuple[int, ...], only: str, messages: bool, matrix: bool, jobs: int) -> None:
+    """Prove that the grading of the assignments NAMES (all, if none is given) is right."""
+    from autograder.assignment import assignment_names
+    from autograder.audit import audit
+    from autograder.auditreport import show_audit
+
+    console = Console()
+    exceptions = 0
+    for name in names or assignment_names():
+        exceptions += show_audit(audit(name, seeds=seeds, workers=jobs), console, only, messages=messages, matrix=matrix)
+    sys.exit(EXIT_FAULT if exceptions else 0)
+
+
+@cli.command()
+@click.argument("names", nargs=-1)
+@click.option("--check", is_flag=True, help="Write nothing; fail if student_starter/ is not what would be built.")
+def starter(names: tuple[str, ...], check: bool) -> None:
+    """Build student_starter/NAME (stub, notebook, handout, public checks) from the reference."""
+    from autograder.assignment import assignment_names, find_root, load_assignment
+    from autograder.starter import drift, write
+
+    drifted = []
+    for name in names or assignment_names():
+        folder = find_root() / "student_starter" / name
+        if check:
+            drifted += drift(load_assignment(name), folder)
+        else:
+            write(load_assignment(name), folder)
+            click.echo(f"built {folder.relative_to(find_root())}")
+    for line in drifted:
+        click.echo(line, err=True)
+    sys.exit(EXIT_FAULT if drifted else 0)
+
+
+def main() -> None:
+    """Run the command line; every error ends in one message."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except UsageError as error:
+        _complain(error)
+        sys.exit(EXIT_USAGE)
+    except DeepgradeError as error:
+        _complain(error)
+        sys.exit(EXIT_FAULT)
+    except OSError as error:
+        click.echo(f"deepgrade: {error.strerror or error}: {error.filename or ''}".rstrip(": "), err=True)
+        sys.exit(EXIT_FAULT)
+
+
+def _complain(error: DeepgradeError) -> None:
+    click.echo(f"deepgrade: {error.message}", err=True)
+    if error.help:
+        click.echo(f"  {error.help}", err=True)

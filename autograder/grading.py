@@ -1,0 +1,239 @@
+"""Grade one submission: stage it, let the engine grade it, and turn whatever arrived into results. The public door of the framework.
+
+    from autograder.grading import Engine, grade
+    with Engine() as engine:
+        run = grade("conv", "conv.py", engine=engine)
+"""
+
+import hashlib
+import hmac
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from autograder.assignment import Assignment, CheckFacts, load_assignment, points
+from autograder.engine import Engine
+from autograder.errors import DeepgradeError, GraderError, SubmissionError
+from autograder.job import Job
+from autograder.results import Line, Outcome, Run
+from autograder.sandbox.confine import Confinement
+from autograder.sandbox.folders import remove_tree, run_folder
+from autograder.submission import Submission, collect
+
+__all__ = ["Engine", "Options", "grade"]
+
+Progress = Callable[[Line], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to grade.
+
+    Attributes:
+        seed: of the run; None derives one from the submission and the course secret, the same on every regrade.
+        secret: the course's, so that nobody can compute the seed of a submission in advance.
+        seconds: for the whole run; None takes the assignment's limit.
+        confinement: protections wanted; None takes everything that this machine offers.
+        private: further paths that no worker may be able to open.
+        select: names of checks to run; the others are blocked.
+    """
+
+    seed: int | None = None
+    secret: str = ""
+    seconds: float | None = None
+    confinement: Confinement | None = None
+    private: tuple[Path, ...] = ()
+    select: tuple[str, ...] = ()
+
+
+def grade(
+    name: str,
+    path: Path | str,
+    *,
+    root: Path | None = None,
+    options: Options | None = None,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Grade a submission (a file, folder or zip) for an assignment.
+
+    Args:
+        name: of the assignment.
+        path: of the submission.
+        root: the folder of the course; by default the one this package lies in.
+        options: see `Options`.
+        engine: a running one, to grade many; by default one is started for this run.
+        progress: called with each line of results as it is known.
+
+    Returns:
+        The run, whatever the submission does. A submission that cannot be read is a run too, with the reason.
+
+    Raises:
+        UsageError: there is no such assignment.
+        GraderError: the assignment's own files are wrong.
+    """
+    assignment = load_assignment(name, root)
+    checks = points(assignment)
+    grading = _Grading(assignment, checks, Path(path), options or Options(), progress or (lambda line: None))
+    with ExitStack() as stack:
+        running = engine or stack.enter_context(Engine())
+        return grading.run(running)
+
+
+@dataclass
+class _Grading:
+    """One run in the making: facts first, lines as they arrive, then the results."""
+
+    assignment: Assignment
+    checks: tuple[CheckFacts, ...]
+    path: Path
+    options: Options
+    progress: Progress
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: float = field(default_factory=time.monotonic)
+    lines: dict[str, Line] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    submission: Submission | None = None
+    fault: str = ""
+    reason: str = ""
+
+    def run(self, engine: Engine) -> Run:
+        folder = run_folder()
+        try:
+            self._stage(folder)
+            self._grade(engine, folder)
+        except SubmissionError as error:
+            return self._results("unreadable", f"{error.message}\n{error.help}".strip())
+        except DeepgradeError as error:
+            self.fault = error.message
+        finally:
+            remove_tree(folder)
+        if self.fault:
+            return self._results("fault", self.fault)
+        return self._results("graded", self.reason)
+
+    def _stage(self, folder: Path) -> None:
+        """The submission and the helpers, each in a folder that workers may read."""
+        for room in ("submission", "helpers"):
+            (folder / room).mkdir(mode=0o755)
+            (folder / room).chmod(0o755)
+        self.submission = collect(self.path, self.assignment, folder / "submission")
+        helpers = self.assignment.folder / "helpers.py"
+        if helpers.exists():
+            shutil.copyfile(helpers, folder / "helpers" / "helpers.py")
+            (folder / "helpers" / "helpers.py").chmod(0o644)
+        self.seed = run_seed(self.submission.digest, self.options)
+
+    def _grade(self, engine: Engine, folder: Path) -> None:
+        confinement = self.options.confinement or Confinement.available()
+        seconds = self.options.seconds or self.assignment.limits.run_seconds
+        for event in engine.run(folder, confinement.to_dict(), self._job(folder, seconds), seconds):
+            self._handle(event)
+
+    def _job(self, folder: Path, seconds: float) -> bytes:
+        assert self.submission is not None
+        helpers = folder / "helpers" / "helpers.py"
+        return Job(
+            folder=str(self.assignment.folder),
+            solution=str(self.assignment.solution),
+            submission=str(self.submission.path),
+            helpers=str(helpers) if helpers.exists() else None,
+            seed=self.seed,
+            seconds=seconds,
+            secrets=tuple(str(path) for path in (*hidden_paths(self.assignment), *self.options.private)),
+            select=self.options.select,
+        ).to_json()
+
+    def _handle(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "start":
+            self.facts = event
+        elif kind == "line":
+            self._line(event)
+        elif kind == "unimportable":
+            self.reason = event["message"]
+        elif kind in ("fault", "lost", "problem"):
+            self.fault = self.fault or event["message"]
+
+    def _line(self, event: dict[str, Any]) -> None:
+        facts = next((check for check in self.checks if check.name == event["name"]), None)
+        if facts is None:
+            raise GraderError(f"{self.assignment.name}: the check {event['name']} ran, but could not be read from its file")
+        line = self._made(facts, Outcome(event["outcome"]), event["message"], event)
+        self.lines[facts.name] = line
+        self.progress(line)
+
+    def _made(self, facts: CheckFacts, outcome: Outcome, message: str, event: dict[str, Any]) -> Line:
+        score = event.get("score")
+        earned = facts.weight if score is None else score
+        return Line(
+            name=facts.title,
+            number=facts.number,
+            task=facts.task,
+            kind=facts.kind,
+            outcome=outcome,
+            score=earned if outcome is Outcome.PASSED else 0.0,
+            max_score=facts.weight,
+            message=message,
+            hint=event.get("hint"),
+            diagnosis=event.get("diagnosis"),
+            duration=event.get("duration", 0.0),
+            visibility=facts.visibility,
+            tags=facts.tags,
+            hide_errors=facts.hide_errors,
+            cases=event.get("cases", 1),
+            failed_cases=event.get("failed_cases", 0),
+            figures=event.get("figures", {}),
+            picture=event.get("picture"),
+            check=facts.name,
+        )
+
+    def _missing(self, facts: CheckFacts, status: str) -> Line:
+        """A check that never reported: blocked by the submission where it cannot be imported or read, else our fault."""
+        if status == "unreadable" or self.reason:
+            return self._made(facts, Outcome.BLOCKED, "Not run: see the message at the top.", {})
+        if self.options.select and facts.name not in self.options.select:
+            return self._made(facts, Outcome.BLOCKED, "Not selected for this run.", {})
+        return self._made(facts, Outcome.FAULT, "The grader did not get to run this check.", {})
+
+    def _results(self, status: str, reason: str) -> Run:
+        lines = tuple(self.lines.get(check.name) or self._missing(check, status) for check in self.checks)
+        if status == "graded" and any(line.outcome is Outcome.FAULT for line in lines):
+            status = "fault"
+            reason = reason or next(line.message for line in lines if line.outcome is Outcome.FAULT)
+        return Run(
+            assignment=self.assignment.name,
+            title=self.assignment.title,
+            submission_name=self.path.name,
+            digest=self.submission.digest if self.submission else "",
+            seed=self.seed,
+            versions=self.facts.get("versions", {}),
+            device="cpu",
+            confinement=self.facts.get("confinement", {}),
+            started=self.started.isoformat(timespec="seconds"),
+            duration=time.monotonic() - self.clock,
+            lines=lines,
+            reason=reason or None,
+            status=status,
+            notes=self.submission.notes if self.submission else (),
+            leaderboard=(),
+        )
+
+
+def run_seed(digest: str, options: Options) -> int:
+    """The run's seed: given, or derived from submission and course secret. 31 bits."""
+    if options.seed is not None:
+        return options.seed
+    mac = hmac.new(options.secret.encode(), digest.encode(), hashlib.sha256)
+    return int.from_bytes(mac.digest()[:4], "big") >> 1
+
+
+def hidden_paths(assignment: Assignment) -> list[Path]:
+    """What a worker must not be able to open: the reference, the known mistakes, every hidden check."""
+    return [assignment.solution, assignment.folder / "mistakes.toml", assignment.folder / "hidden", *sorted((assignment.folder / "hidden").glob("*.py"))]

@@ -1,0 +1,33 @@
+"""What the supervising process asks of the grader. Light: both sides import it."""
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the grader is asked to do.
+
+    Attributes:
+        folder: of the assignment.
+        solution: the reference.
+        submission: the staged file.
+        helpers: the assignment's helpers, staged for the worker; None where there are none.
+        seed: of the run.
+        seconds: for the whole run.
+        secrets: paths that no worker may be able to open; checked before anything is graded.
+        select: names of checks to run, empty for all.
+    """
+
+    folder: str
+    solution: str
+    submission: str
+    helpers: str | None
+    seed: int
+    seconds: float
+    secrets: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+
+    def to_json(self) -> bytes:
+        """One line."""
+        return json.dumps(asdict(self)).encode() + b"\n"

@@ -1,0 +1,281 @@
+"""A worker sees nothing, changes nothing, reaches nobody, and ends with its check: as root and without root."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sandbox.conftest import ROOT, Lab
+
+TRY = """
+import os, sys, ctypes, socket, signal, threading, time
+def attempt(action):
+    try:
+        action()
+    except BaseException as error:
+        return type(error).__name__
+    return "succeeded"
+"""
+libc = "ctypes.CDLL(None, use_errno=True)"
+SYSCALL = TRY + (
+    "def raw(*numbers):\n"
+    f"    libc = {libc}\n"
+    "    result = libc.syscall(*numbers)\n"
+    "    return result if result >= 0 else -ctypes.get_errno()\n"
+)
+
+
+@pytest.fixture
+def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A planted file that everybody could read if nothing but permissions guarded it."""
+    folder = tmp_path_factory.mktemp("secret")
+    for parent in (folder, *folder.parents):
+        if parent != Path("/tmp") and str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    path = folder / "reference.py"
+    path.write_text("TOKEN = 'f00dfeed'")
+    path.chmod(0o644)
+    return path
+
+
+READS = {
+    "open": "open(path).read()",
+    "os.open": "os.open(path, os.O_RDONLY)",
+    "listdir of its folder": "os.listdir(os.path.dirname(path))",
+    "scandir of its folder": "list(os.scandir(os.path.dirname(path)))",
+    "a symbolic link": "(os.symlink(path, 'link'), open('link').read())",
+    "a hard link": "(os.link(path, 'hard'), open('hard').read())",
+    "through /proc/self/root": "open('/proc/self/root' + path).read()",
+    "through the parent's cwd": "open(f'/proc/{os.getppid()}/cwd' + path).read()",
+    "import": "(sys.path.insert(0, os.path.dirname(path)), __import__('reference'))",
+    "execute": "os.execv('/bin/cat', ['cat', path])",
+    "a subprocess": "__import__('subprocess').check_output(['cat', path])",
+    "mmap": "__import__('mmap').mmap(os.open(path, os.O_RDONLY), 0)",
+    "sendfile": "os.sendfile(1, os.open(path, os.O_RDONLY), 0, 10)",
+    "numpy": "__import__('numpy').fromfile(path, dtype='u1')",
+    "torch": "__import__('torch').from_file(path, size=4, dtype=__import__('torch').uint8)",
+}
+
+
+@pytest.mark.parametrize("how", READS.values(), ids=READS.keys())
+def test_a_planted_secret_cannot_be_read_by(how: str, lab: Lab, secret: Path) -> None:
+    assert secret.read_text()
+    source = f"{TRY}\ndef attack(path):\n    return attempt(lambda: {how})\n"
+    assert lab.value(source, "attack", str(secret)) in ("PermissionError", "FileNotFoundError", "OSError", "ModuleNotFoundError", "RuntimeError")
+
+
+PROC = ("environ", "cmdline", "maps", "mem", "fd", "cwd", "root", "stat")
+
+
+OWN_FOLDER = ("self", "cwd")  # a worker may list the folder that is its own
+
+
+@pytest.mark.parametrize(
+    ("whose", "entry"), [(w, e) for w in ("self", "parent", "init") for e in PROC if (w, e) != OWN_FOLDER]
+)
+def test_proc_tells_nothing(entry: str, whose: str, lab: Lab) -> None:
+    who = {"self": '"self"', "parent": "os.getppid()", "init": "1"}[whose]
+    read = f"(os.listdir if {entry!r} in ('fd', 'cwd', 'root') else lambda p: open(p, 'rb').read(64))"
+    source = f"{TRY}\ndef attack():\n    return attempt(lambda: {read}(f'/proc/{{{who}}}/{entry}'))\n"
+    assert lab.value(source, "attack") in ("PermissionError", "FileNotFoundError", "OSError")
+
+
+def test_the_environment_holds_no_secret(labs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "import os\ndef attack():\n    return sorted(os.environ)\n"
+    names = labs("root").value(source, "attack")
+    assert "DEEPGRADE_SECRET" not in names
+    assert {"HOME", "TMPDIR"} <= set(names)
+
+
+WRITES = {
+    "the root": "/pwned",
+    "/tmp": "/tmp/pwned",
+    "/dev/shm": "/dev/shm/pwned",
+    "/var/tmp": "/var/tmp/pwned",
+    "the project": str(ROOT / "pwned"),
+}
+
+
+@pytest.mark.parametrize("path", WRITES.values(), ids=WRITES.keys())
+def test_nothing_can_be_written_to(path: str, lab: Lab) -> None:
+    source = f"{TRY}\ndef attack():\n    return attempt(lambda: open({path!r}, 'w'))\n"
+    assert lab.value(source, "attack") in ("PermissionError", "FileNotFoundError")
+    assert not Path(path).exists()
+
+
+def test_its_own_folder_can_be_written_and_is_gone_afterwards(lab: Lab) -> None:
+    source = "import os, tempfile\ndef honest():\n    open('mine', 'w').write('x')\n    return tempfile.mkdtemp()\n"
+    report = lab.run(source, "honest")
+    assert report["replies"][0]["value"].startswith(report["cell"])
+    assert not Path(report["cell"]).exists()
+
+
+def test_another_workers_files_cannot_be_reached(lab: Lab) -> None:
+    folder = lab.hello["folder"]
+    source = f"{TRY}\ndef attack():\n    return attempt(lambda: os.listdir({folder!r}))\n"
+    assert lab.value(source, "attack") == "PermissionError"
+
+
+def test_two_workers_share_no_file(lab: Lab) -> None:
+    leave = "import os\ndef leave():\n    open('note', 'w').write('x')\n    return os.path.abspath('note')\n"
+    note = lab.value(leave, "leave")
+    find = f"{TRY}\ndef find():\n    return attempt(lambda: open({note!r}).read())\n"
+    assert lab.value(find, "find") in ("PermissionError", "FileNotFoundError")
+
+
+SYSCALLS = {
+    "ptrace": 101,
+    "process_vm_readv": 310,
+    "process_vm_writev": 311,
+    "pidfd_open": 434,
+    "pidfd_getfd": 438,
+    "kcmp": 312,
+    "mount": 165,
+    "unshare": 272,
+    "setns": 308,
+    "chroot": 161,
+    "bpf": 321,
+    "perf_event_open": 298,
+    "userfaultfd": 323,
+    "io_uring_setup": 425,
+    "memfd_create": 319,
+    "shmget": 29,
+    "msgget": 68,
+    "semget": 64,
+    "add_key": 248,
+    "keyctl": 250,
+    "inotify_init1": 294,
+    "fanotify_init": 300,
+    "socket": 41,
+    "fork": 57,
+    "vfork": 58,
+    "execve": 59,
+    "init_module": 175,
+    "reboot": 169,
+    "setuid": 105,
+    "name_to_handle_at": 303,
+    "open_by_handle_at": 304,
+}
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="system call numbers of x86_64")
+@pytest.mark.parametrize("number", SYSCALLS.values(), ids=SYSCALLS.keys())
+def test_the_filter_refuses(number: int, lab: Lab) -> None:
+    source = f"{SYSCALL}\ndef attack():\n    return raw({number}, 0, 0, 0, 0, 0)\n"
+    assert lab.value(source, "attack") == -1  # EPERM
+
+
+def test_no_other_process_can_be_signalled(lab: Lab) -> None:
+    victim = subprocess.Popen(["sleep", "60"], user=65534 if os.geteuid() == 0 else None)
+    source = f"{TRY}\ndef attack(pid):\n    return [attempt(lambda: os.kill(p, signal.SIGKILL)) for p in (pid, os.getppid(), -1)]\n"
+    assert lab.value(source, "attack", victim.pid) == ["PermissionError"] * 3
+    assert victim.poll() is None
+    victim.kill()
+    victim.wait()
+
+
+def test_only_the_two_pipes_and_the_output_are_open(lab: Lab) -> None:
+    source = (
+        "import os\ndef attack():\n    found = []\n    for fd in range(256):\n        try:\n            os.fstat(fd)\n"
+        "            found.append(fd)\n        except OSError:\n            pass\n    return found\n"
+    )
+    assert lab.value(source, "attack") == [0, 1, 2, 3, 4]
+
+
+ENDINGS = {
+    "os._exit": ("import os\ndef attack():\n    os._exit(0)\n", "exit"),
+    "a segmentation fault": ("import ctypes\ndef attack():\n    ctypes.string_at(0)\n", "signal"),
+    "abort": ("import os\ndef attack():\n    os.abort()\n", "signal"),
+    "an endless loop": ("def attack():\n    while True: pass\n", "timeout"),
+    "a loop that ignores signals": (
+        "import signal\ndef attack():\n    for s in range(1, 65):\n        try: signal.signal(s, signal.SIG_IGN)\n"
+        "        except Exception: pass\n    while True: pass\n",
+        "timeout",
+    ),
+    "stopping itself": ("import os, signal\ndef attack():\n    os.kill(os.getpid(), signal.SIGSTOP)\n", "timeout"),
+    "a memory bomb": ("def attack():\n    a = []\n    while True: a.append(bytearray(1 << 24))\n", "memory"),
+    "closing its pipes": ("import os\ndef attack():\n    os.closerange(3, 5)\n", "exit"),
+    "a forged reply": ("import os\ndef attack():\n    os.write(4, b'x' * 64)\n", "garbled"),
+    "a huge header": (
+        "import os, struct\ndef attack():\n    os.write(4, struct.pack('<4sIQ', b'DGw1', 2**32 - 1, 2**63))\n",
+        "garbled",
+    ),
+    "a disk bomb": (
+        "def attack():\n    for i in range(100):\n        open(str(i), 'wb').write(bytes(60 << 20))\n    import time; time.sleep(9)\n",
+        "disk",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "kind"), ENDINGS.values(), ids=ENDINGS.keys())
+def test_a_worker_is_lost_to(source: str, kind: str, lab: Lab) -> None:
+    reply = lab.run(source, "attack", seconds=2.0)["replies"][-1]
+    outcomes = {reply.get("lost"), reply.get("error", {}).get("type")}
+    assert kind in outcomes or (kind == "memory" and "MemoryError" in outcomes), reply
+
+
+RAISED = {
+    "SystemExit": "raise SystemExit(0)",
+    "KeyboardInterrupt": "raise KeyboardInterrupt",
+    "deep recursion": "f = lambda: f()\n    f()",
+    "an exception whose text raises": "class E(Exception):\n        def __str__(self): raise ValueError\n    raise E",
+    "GeneratorExit": "raise GeneratorExit",
+}
+
+
+@pytest.mark.parametrize("body", RAISED.values(), ids=RAISED.keys())
+def test_an_exception_is_an_answer_and_the_worker_lives_on(body: str, lab: Lab) -> None:
+    source = f"def attack():\n    {body}\ndef after():\n    return 1\n"
+    first, second = lab.run(source, "attack", "after")["replies"]
+    assert "error" in first
+    assert second["value"] == 1
+
+
+def test_what_a_worker_starts_ends_with_it(lab: Lab) -> None:
+    source = "import threading, time\ndef attack():\n    threading.Thread(target=time.sleep, args=(60,), daemon=False).start()\n    return 1\n"
+    report = lab.run(source, "attack")
+    deadline = time.monotonic() + 2
+    while Path(f"/proc/{report['pid']}").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not Path(f"/proc/{report['pid']}").exists()
+
+
+def test_megabytes_of_output_are_capped_and_harm_nothing(lab: Lab) -> None:
+    report = lab.run("def honest():\n    print('x' * (8 << 20))\n    return 1\n", "honest")
+    assert report["replies"][-1]["value"] == 1
+    assert len(report["output"]) == 64 << 10
+
+
+def test_each_worker_has_a_user_of_its_own_as_root(labs: Any) -> None:
+    lab = labs("root")
+    source = "import os\ndef who():\n    return [os.getuid(), os.geteuid(), os.getgid(), os.getgroups()]\n"
+    first, second = lab.value(source, "who"), lab.value(source, "who")
+    assert first[0] == first[1] == first[2] >= 61_000
+    assert first[3] == []
+    assert first[0] != second[0]
+
+
+CONTROLS = {
+    "landlock": ("nobody", "open({path!r}).read()"),
+    "seccomp": ("root", "os.fork() or os._exit(0)"),
+}
+
+
+@pytest.mark.parametrize(("protection", "user", "action"), [(name, *rest) for name, rest in CONTROLS.items()], ids=CONTROLS)
+def test_without_it_an_attack_succeeds(protection: str, user: str, action: str, labs: Any, secret: Path) -> None:
+    """The positive control: the attack is a real one, and this protection is what stops it."""
+    source = f"{TRY}\ndef attack():\n    return attempt(lambda: {action.format(path=str(secret))})\n"
+    assert labs(user, protection).value(source, "attack") == "succeeded"
+    assert labs(user).value(source, "attack") != "succeeded"
+
+
+def test_nothing_hidden_is_in_a_workers_memory(labs: Any) -> None:
+    """A token that the grader learns after the fork is nowhere in the memory that the worker can see of itself."""
+    source = (
+        "import ctypes, gc\ndef attack(half):\n    token = half + 'feed' + half[::-1]\n"
+        "    return sum(token in str(o) for o in gc.get_objects() if isinstance(o, str))\n"
+    )
+    assert labs("root").value(source, "attack", "f00d") == 0
