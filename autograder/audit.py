@@ -104,13 +104,17 @@ class Audit:
         known = {check.name for check in self.checks}
         for name in fails:
             if name not in known:
-                raise GraderError(f"{self.assignment.name}: the mistake {mistake} names a check that does not exist: {name}")
+                raise GraderError(
+                    f"{self.assignment.name}: the mistake {mistake} names a check that does not exist: {name}"
+                )
 
     def _worthless(self, reference: str) -> Iterator[Subject]:
         for task in self.assignment.tasks.values():
             lost = frozenset(check.name for check in self.checks if check.task == task.name and check.kind != "dtype")
             for kind in KINDS:
-                yield Subject("worthless", f"{task.name}: {kind}", worthless_source(reference, task, kind), lost, exact=False)
+                yield Subject(
+                    "worthless", f"{task.name}: {kind}", worthless_source(reference, task, kind), lost, exact=False
+                )
 
     def run(self, report: Callable[[Verdict], None] = lambda verdict: None, select: str = "") -> list[Verdict]:
         """Grade everything; `report` hears each verdict as it is reached."""
@@ -120,20 +124,23 @@ class Audit:
             if select in f"{subject.kind} {subject.name}"
             for seed in (self.seeds[:1] if subject.kind == "worthless" else self.seeds)
         ]
-        with Engine() as engine, TemporaryDirectory(prefix="deepgrade-audit-") as folder:
-            with ThreadPoolExecutor(self.workers) as pool:
-                futures = [
-                    pool.submit(self._grade, engine, Path(folder) / str(index), *job) for index, job in enumerate(jobs)
-                ]
-                try:
-                    verdicts = []
-                    for future in futures:
-                        verdicts.append(future.result())
-                        report(verdicts[-1])
-                    return verdicts
-                finally:
-                    for future in futures:
-                        future.cancel()
+        with (
+            Engine() as engine,
+            TemporaryDirectory(prefix="deepgrade-audit-") as folder,
+            ThreadPoolExecutor(self.workers) as pool,
+        ):
+            futures = [
+                pool.submit(self._grade, engine, Path(folder) / str(index), *job) for index, job in enumerate(jobs)
+            ]
+            try:
+                verdicts = []
+                for future in futures:
+                    verdicts.append(future.result())
+                    report(verdicts[-1])
+                return verdicts
+            finally:
+                for future in futures:
+                    future.cancel()
 
     def _grade(self, engine: Engine, folder: Path, subject: Subject, seed: int) -> Verdict:
         folder.mkdir()

@@ -35,7 +35,9 @@ def show_audit(audit: Audit, console: Console, only: str = "", *, messages: bool
     wrong = [verdict for verdict in verdicts if verdict.problems]
     for verdict in wrong:
         where = f"{verdict.subject.kind} {verdict.subject.name} (seed {verdict.run.seed})"
-        console.print(f"[red]{escape(where)}[/]: {escape('; '.join(verdict.problems))}", highlight=False, soft_wrap=True)
+        console.print(
+            f"[red]{escape(where)}[/]: {escape('; '.join(verdict.problems))}", highlight=False, soft_wrap=True
+        )
     if messages:
         _messages(verdicts, console)
     if matrix:

@@ -24,8 +24,18 @@ def cli() -> None:
 @cli.command()
 @click.argument("name")
 @click.argument("submission", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Folder for results.json and report.html.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the run; by default derived from submission and course secret.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("out"),
+    show_default=True,
+    help="Folder for results.json and report.html.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    help="Seed of the run; by default derived from submission and course secret.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
 def grade(name: str, submission: Path, out: Path, seed: int | None, as_json: bool) -> None:
     """Grade SUBMISSION (a file, folder or zip) for the assignment NAME."""
@@ -46,8 +56,18 @@ def grade(name: str, submission: Path, out: Path, seed: int | None, as_json: boo
 
 @cli.command()
 @click.argument("names", nargs=-1)
-@click.option("--seed", "seeds", type=int, multiple=True, default=(1,), show_default=True, help="Grade everything once with each seed.")
-@click.option("--only", default="", help="Only subjects whose kind or name contains this, as in “mistake” or “kernel-flipped”.")
+@click.option(
+    "--seed",
+    "seeds",
+    type=int,
+    multiple=True,
+    default=(1,),
+    show_default=True,
+    help="Grade everything once with each seed.",
+)
+@click.option(
+    "--only", default="", help="Only subjects whose kind or name contains this, as in “mistake” or “kernel-flipped”."
+)
 @click.option("--messages", is_flag=True, help="Print what a student would read for each caught mistake.")
 @click.option("--matrix", is_flag=True, help="Print which mistake loses which checks.")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Gradings at a time.")
@@ -60,7 +80,9 @@ def audit(names: tuple[str, ...], seeds: tuple[int, ...], only: str, messages: b
     console = Console()
     exceptions = 0
     for name in names or assignment_names():
-        exceptions += show_audit(audit(name, seeds=seeds, workers=jobs), console, only, messages=messages, matrix=matrix)
+        exceptions += show_audit(
+            audit(name, seeds=seeds, workers=jobs), console, only, messages=messages, matrix=matrix
+        )
     sys.exit(EXIT_FAULT if exceptions else 0)
 
 

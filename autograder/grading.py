@@ -1,8 +1,8 @@
 """Grade one submission: stage it, let the engine grade it, and turn whatever arrived into results. The public door of the framework.
 
-    from autograder.grading import Engine, grade
-    with Engine() as engine:
-        run = grade("conv", "conv.py", engine=engine)
+from autograder.grading import Engine, grade
+with Engine() as engine:
+    run = grade("conv", "conv.py", engine=engine)
 """
 
 import hashlib
@@ -164,7 +164,9 @@ class _Grading:
     def _line(self, event: dict[str, Any]) -> None:
         facts = next((check for check in self.checks if check.name == event["name"]), None)
         if facts is None:
-            raise GraderError(f"{self.assignment.name}: the check {event['name']} ran, but could not be read from its file")
+            raise GraderError(
+                f"{self.assignment.name}: the check {event['name']} ran, but could not be read from its file"
+            )
         line = self._made(facts, Outcome(event["outcome"]), event["message"], event)
         self.lines[facts.name] = line
         self.progress(line)
@@ -236,4 +238,9 @@ def run_seed(digest: str, options: Options) -> int:
 
 def hidden_paths(assignment: Assignment) -> list[Path]:
     """What a worker must not be able to open: the reference, the known mistakes, every hidden check."""
-    return [assignment.solution, assignment.folder / "mistakes.toml", assignment.folder / "hidden", *sorted((assignment.folder / "hidden").glob("*.py"))]
+    return [
+        assignment.solution,
+        assignment.folder / "mistakes.toml",
+        assignment.folder / "hidden",
+        *sorted((assignment.folder / "hidden").glob("*.py")),
+    ]

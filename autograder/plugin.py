@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
 from autograder.assignment import QUIZ, Assignment, Mistake
 from autograder.checks import (
     Agrees,
-    BoxedRunner,
     CheckFailed,
     Diagnosis,
     Door,
@@ -110,8 +110,7 @@ class ChecksPlugin:
         door = Door(self.world.assignment, runner, self.world.student_module, draw, self.world.source)
         request.node.stash[DOOR] = door
         yield door
-        if isinstance(runner, BoxedRunner):
-            runner.close()
+        runner.close()
 
     @pytest.fixture
     def reference(self, request: pytest.FixtureRequest) -> Door:

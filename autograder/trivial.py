@@ -7,7 +7,7 @@ from autograder.assignment import Task
 
 KINDS = ("zeros", "input", "raises")
 
-PREAMBLE = '''
+PREAMBLE = """
 
 import functools as _functools
 import inspect as _inspect
@@ -57,7 +57,7 @@ def _spoil(name, kind):
         found.forward = _worthless(found.forward, kind)
 
 
-'''
+"""
 
 
 def worthless_source(reference: str, task: Task, kind: str) -> str:

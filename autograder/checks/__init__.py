@@ -7,14 +7,13 @@ from autograder.checks.door import Door
 from autograder.checks.draw import Draw
 from autograder.checks.expect import Expect
 from autograder.checks.failure import CheckFailed, Evidence, Raised
-from autograder.checks.runner import Answer, BoxedRunner, LocalRunner, Runner, explain, import_failure
+from autograder.checks.runner import Answer, LocalRunner, Runner, explain
 from autograder.checks.tolerance import Tolerance, tolerance_for
 from autograder.sandbox.wire import Seeded
 
 __all__ = [
     "Agrees",
     "Answer",
-    "BoxedRunner",
     "CheckFailed",
     "Closeness",
     "Diagnosis",
@@ -31,7 +30,6 @@ __all__ = [
     "Tolerance",
     "compare",
     "explain",
-    "import_failure",
     "module_from_source",
     "tolerance_for",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from autograder.checks.compare import Closeness, Mismatch, as_numpy, compare, kind_of
 from autograder.checks.door import Door
 from autograder.checks.failure import CheckFailed

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from autograder.checks.patterns import pattern
 from autograder.checks.tolerance import Tolerance, tolerance_for
 from autograder.sandbox.wire import Foreign

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from autograder.assignment import Assignment
 from autograder.checks.draw import Draw
 from autograder.checks.runner import Answer, Runner, explain

@@ -1,21 +1,16 @@
 """Where a request runs: the student's module in a worker, or a module of our own in this process. Both give the same answers."""
 
 import linecache
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, Protocol
 
 from autograder.checks.failure import CheckFailed, Raised
-from autograder.errors import GraderError
 from autograder.sandbox import wire
-from autograder.sandbox.box import Limits, Sandbox, Worker, WorkerLost
+from autograder.sandbox.limits import WorkerLost
 from autograder.sandbox.steps import Request, Submission, perform
-from autograder.sandbox.worker import Sources, describe
-
-SHORTENED_SECONDS = 2.0  # for what did not return in time once already
+from autograder.sandbox.worker import describe
 
 
 @dataclass(frozen=True)
@@ -58,6 +53,10 @@ class Runner(Protocol):
         """Run one step; never raises for what the module does."""
         ...
 
+    def close(self) -> None:
+        """No more requests will come."""
+        ...
+
 
 @dataclass
 class LocalRunner:
@@ -71,76 +70,11 @@ class LocalRunner:
         try:
             sent = Request.from_wire(wire.copied(request.to_wire()))
             return Answer.from_reply(wire.copied(perform(Submission(self.module, self.helpers), sent)))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return Answer(raised=Raised.from_wire(describe(error, str(self.module.__file__))))
 
-
-@dataclass
-class BoxedRunner:
-    """The submission in a worker of its own, started at the first request and ended with the check.
-
-    Attributes:
-        sandbox: where workers come from.
-        sources: what the worker imports.
-        limits: for each call.
-        late: steps that already ran out of time in this run, by name; shared by all checks.
-    """
-
-    sandbox: Sandbox
-    sources: Sources
-    limits: Limits
-    late: set[str] = field(default_factory=set)
-    output: str = ""
-    _worker: Worker | None = None
-    _stack: ExitStack = field(default_factory=ExitStack)
-
-    def answer(self, request: Request) -> Answer:
-        """See `Runner`."""
-        failed = self._start()
-        if failed is not None:
-            return failed
-        seconds = min(SHORTENED_SECONDS, self.limits.call_seconds) if request.name in self.late else None
-        try:
-            assert self._worker is not None
-            return Answer.from_reply(self._worker.request(request.to_wire(), seconds))
-        except WorkerLost as lost:
-            if lost.kind == "timeout":
-                self.late.add(request.name)
-            return Answer(lost=lost)
-        except wire.WireError as error:
-            raise GraderError(f"the check's arguments cannot be sent: {error}") from error
-
-    def _start(self) -> Answer | None:
-        """Start the worker and import the submission; an answer only where that fails."""
-        if self._worker is not None:
-            return None
-        self._worker = self._stack.enter_context(self.sandbox.worker(self.sources, self.limits))
-        try:
-            answer = Answer.from_reply(self._worker.request("import"))
-        except WorkerLost as lost:
-            answer = Answer(lost=lost)
-        return None if answer.ok else answer
-
     def close(self) -> None:
-        """End the worker, if there is one, and keep what was printed."""
-        self._stack.close()
-        if self._worker is not None:
-            self.output = self._worker.output.decode("utf-8", "replace")
-            self._worker = None
-
-    def __enter__(self) -> "BoxedRunner":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def import_failure(runner: BoxedRunner) -> Answer | None:
-    """Import the submission once, for its own sake; an answer only where that fails."""
-    with runner:
-        return runner._start()
+        """See `Runner`."""
 
 
 def explain(answer: Answer, source: Path, call: str) -> CheckFailed:
@@ -169,6 +103,3 @@ def _where(raised: Raised, source: Path) -> str:
     place = f"\n  line {raised.line} of {source.name}" + (f", in {raised.function}" if raised.function else "")
     text = linecache.getline(str(source), raised.line).strip()
     return f"{place}: {text[:120]}" if text else place
-
-
-Describe = Callable[[Request], str]

@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from gradescope_utils.autograder_utils.decorators import weight
+
 from autograder.assignment import Question
 from autograder.checks import CheckFailed, Door
-from gradescope_utils.autograder_utils.decorators import weight
 
 
 @pytest.mark.task("quiz", kind="quiz")

@@ -17,6 +17,7 @@ from autograder.errors import GraderError
 from autograder.sandbox import wire
 from autograder.sandbox.confine import Confinement
 from autograder.sandbox.folders import remove_tree
+from autograder.sandbox.limits import Limits, WorkerLost
 from autograder.sandbox.worker import Sources
 from autograder.sandbox.zygote import main
 
@@ -24,22 +25,6 @@ FIRST_UID, BLOCKS, BLOCK = 61_000, 64, 32
 OUTPUT_CAP = 64 << 10
 WATCH_SECONDS = 0.05
 CELL_MB, CELL_FILES = 128, 2_000
-
-
-class WorkerLost(Exception):
-    """A worker that did not answer. `kind` is exit, signal, timeout, memory, disk or garbled; the message completes “your code …”."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one worker gets: seconds for a call, MiB beyond what the warm process has."""
-
-    call_seconds: float = 10.0
-    memory_mb: int = 512
 
 
 class UserIds:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from autograder.sandbox.wire import Seeded, arrays_in
 
 

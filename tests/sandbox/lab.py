@@ -32,7 +32,7 @@ def main(root: str, without: list[str]) -> None:
 
 def experiment(sandbox: Any, folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     """Import a source, call its functions one after another in the same worker."""
-    from autograder.sandbox.box import Limits, WorkerLost
+    from autograder.sandbox.limits import Limits, WorkerLost
     from autograder.sandbox.steps import Request
     from autograder.sandbox.worker import Sources
 

@@ -1,0 +1,80 @@
+"""Run files of checks under the plugin, hermetically, and fold the cases of a check into one line."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder.assignment import Assignment
+from autograder.errors import GraderError
+from autograder.plugin import Case, ChecksPlugin
+
+SILENCED = "terminal cacheprovider faulthandler logging capture unraisableexception threadexception doctest junitxml"
+PYTEST_OPTIONS = (
+    "--assert=plain",  # rewritten asserts would quote the check's source to the student
+    "--import-mode=importlib",
+    "--noconftest",
+    *(f"-pno:{name}" for name in SILENCED.split()),
+)
+PICTURE_SIDE = 32
+
+
+def check_files(assignment: Assignment) -> list[str]:
+    """The quiz, then public, then hidden checks."""
+    quiz = [str(Path(__file__).parent / "checks" / "test_quiz.py")] if assignment.quiz else []
+    rooms = [assignment.folder / room for room in ("public", "hidden")]
+    return quiz + [str(file) for room in rooms for file in sorted(room.glob("test_*.py"))]
+
+
+def run_pytest(plugin: ChecksPlugin, root: Path, files: list[str], select: tuple[str, ...] = ()) -> None:
+    """Run files of checks under a plugin, hermetically: no configuration, no conftest, no cache, no other plugin."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    sys.dont_write_bytecode = True
+    chosen = ["-k", " or ".join(select)] if select else []
+    where = ["-c", os.devnull, "--rootdir", str(root), *chosen]
+    code = pytest.main([*PYTEST_OPTIONS, *where, *files], plugins=[plugin])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
+        raise GraderError(f"pytest could not run the checks ({pytest.ExitCode(code).name.lower()}): {plugin.problems}")
+
+
+def merged(cases: list[Case]) -> dict[str, Any]:
+    """One line of results from the cases of a check: it passes if every case does."""
+    worst = next(
+        (kind for kind in ("fault", "failed", "blocked", "deferred") if any(c.outcome == kind for c in cases)), "passed"
+    )
+    shown = next((case for case in cases if case.outcome == worst), cases[0])
+    scores = [case.score for case in cases if case.score is not None]
+    bad = [case for case in cases if case.outcome != "passed"]
+    return {
+        "outcome": worst,
+        "message": _message(shown, len(bad), len(cases)),
+        "rung": shown.rung,
+        "diagnosis": shown.diagnosis.name if shown.diagnosis else None,
+        "hint": shown.diagnosis.hint if shown.diagnosis else None,
+        "score": sum(scores) / len(cases) if scores else None,
+        "duration": sum(case.duration for case in cases),
+        "cases": len(cases),
+        "failed_cases": len(bad),
+        "picture": _picture(shown.differs),
+        "leaderboard": shown.leaderboard,
+        "figures": shown.figures,
+    }
+
+
+def _message(case: Case, bad: int, cases: int) -> str:
+    if case.outcome == "passed" or cases == 1:
+        return case.message
+    return f"{case.message}\n(Case {case.id}; {bad} of {cases} cases do not pass.)"
+
+
+def _picture(differs: Any) -> list[list[float]] | None:
+    """Where values differ, as a small matrix of shares in 0..1: leading axes folded away, large ones thinned out."""
+    if differs is None or differs.size < 2:
+        return None
+    array = differs.astype(float)
+    array = array.mean(axis=tuple(range(array.ndim - 2))) if array.ndim > 2 else array.reshape(-1, array.shape[-1])
+    steps = [max(1, -(-size // PICTURE_SIDE)) for size in array.shape]
+    thinned: list[list[float]] = array[:: steps[0], :: steps[1]].round(3).tolist()
+    return thinned
