@@ -1,0 +1,61 @@
+# Every target sets up what it needs. The environment is made once, again only when its versions change.
+#   PYTHON=…       the Python to make it with        PY=…    a Python that has everything already: nothing is set up
+#   TORCH_INDEX=…  index to take torch from          VENV=…  the environment's folder
+# Default values of the targets' own variables stand beside the targets.
+
+VENV ?= .venv
+PY ?= $(VENV)/bin/python
+READY := $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt .ci/setup | cksum | cut -d' ' -f1)
+SETUP := $(if $(filter $(VENV)/bin/python,$(PY)),$(READY))
+DEEPGRADE := $(PY) -m autograder
+PYTEST := $(PY) -m pytest
+PYTEST_ARGS ?= -n auto --dist loadfile
+
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help grade test check lint audit release starter docs bench gpu-test clean
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+grade: $(SETUP) ## Grade a submission: ASSIGNMENT=conv SUBMISSION=file, folder or zip OUT=out
+	$(DEEPGRADE) grade $(or $(ASSIGNMENT),conv) "$(or $(SUBMISSION),tests/submissions/conv/wrong/half_right.py)" --out "$(or $(OUT),out)"
+
+test: $(SETUP) ## Run the whole suite in parallel, lint and types included: PYTEST_ARGS="-n auto"
+	$(PYTEST) $(PYTEST_ARGS)
+
+check: lint test ## Everything that must hold before a change is sent in
+
+lint: $(SETUP) ## Style, format, types, and whether student_starter/ is what would be built
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(DEEPGRADE) starter --check
+
+audit: $(SETUP) ## Prove that the grading is right: reference, stub, variants, known mistakes: ASSIGNMENT=all
+	$(DEEPGRADE) audit $(ASSIGNMENT)
+
+release: $(SETUP) ## Audit, then build the bundles that go to students and to Gradescope: ASSIGNMENT=all
+	$(DEEPGRADE) release $(ASSIGNMENT)
+
+starter: $(SETUP) ## Build student_starter/ from the references: ASSIGNMENT=all
+	$(DEEPGRADE) starter $(ASSIGNMENT)
+
+docs: $(SETUP) ## Rewrite the generated table of docs/results.md
+	$(PY) docs/results_table.py
+
+bench: $(SETUP) ## Print the ratios: speed of grading, verdicts of races, reference against library
+	$(PY) -m benchmarks
+
+gpu-test: $(SETUP) ## Run the tests that need a GPU, on a machine with one: PY=python to use a torch that is there
+	$(PYTEST) -m gpu
+
+clean: ## Remove everything that was built, the environment too
+	rm -rf $(VENV) out dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY):
+	@.ci/setup $(VENV)
+	@rm -f $(VENV)/.ready-*
+	@touch $@
