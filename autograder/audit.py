@@ -148,7 +148,9 @@ class Audit:
         path.write_text(subject.source)
         started = time.monotonic()
         root = self.assignment.folder.parents[1]
-        run = grade(self.assignment.name, path, root=root, options=Options(seed=seed), engine=engine)
+        select = () if subject.exact else tuple(sorted(subject.lost))
+        options = Options(seed=seed, select=select)
+        run = grade(self.assignment.name, path, root=root, options=options, engine=engine)
         with suppress(OSError):
             path.unlink()
         return Verdict(subject, run, tuple(self._problems(subject, run)), time.monotonic() - started)

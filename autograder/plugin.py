@@ -95,6 +95,7 @@ class ChecksPlugin:
         self.counts: dict[str, int] = {}
         self.hopeless: set[str] = set()
         self.problems: dict[str, str] = {}
+        self.runner: Runner | None = None
 
     # Fixtures --------------------------------------------------------------------------------------------------
 
@@ -104,13 +105,13 @@ class ChecksPlugin:
         return Draw(self.world.seed, request.node.name)
 
     @pytest.fixture
-    def student(self, draw: Draw, request: pytest.FixtureRequest) -> Iterator[Door]:
-        """The submission."""
-        runner = self.world.student()
-        door = Door(self.world.assignment, runner, self.world.student_module, draw, self.world.source)
+    def student(self, draw: Draw, request: pytest.FixtureRequest) -> Door:
+        """The submission. The cases of one check share a worker; no two checks do."""
+        if self.runner is None:
+            self.runner = self.world.student()
+        door = Door(self.world.assignment, self.runner, self.world.student_module, draw, self.world.source)
         request.node.stash[DOOR] = door
-        yield door
-        runner.close()
+        return door
 
     @pytest.fixture
     def reference(self, request: pytest.FixtureRequest) -> Door:
@@ -127,9 +128,13 @@ class ChecksPlugin:
         return Agrees(student, reference)
 
     @pytest.fixture
-    def keeps_dtype(self, student: Door) -> KeepsDtype:
+    def keeps_dtype(self, student: Door, request: pytest.FixtureRequest) -> KeepsDtype:
         """float32 in, float32 out."""
-        return KeepsDtype(student)
+        world = self.world
+        if world.reference is None:
+            return KeepsDtype(student)
+        reference = Door(world.assignment, world.reference, world.student_module, student.draw, world.source)
+        return KeepsDtype(student, reference)
 
     @pytest.fixture
     def expect(self, student: Door) -> Expect:
@@ -182,6 +187,12 @@ class ChecksPlugin:
         for function in _layers(item):
             for name in ("__score__", "__leaderboard_value__"):
                 function.__dict__.pop(name, None)
+
+    def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """The worker ends with the last case of its check."""
+        if self.runner is not None and (nextitem is None or _function_of(nextitem) != _function_of(item)):
+            self.runner.close()
+            self.runner = None
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
@@ -249,7 +260,8 @@ class ChecksPlugin:
         if door is None or self.world.diagnosis is None or self.world.reference is None or marker is None:
             return None
         reference = Door(door.assignment, self.world.reference, door.signatures, door.draw, door.source)
-        return self.world.diagnosis.of(marker.args[0], door, reference)
+        by_dtype = marker.kwargs.get("kind") == "dtype"
+        return self.world.diagnosis.of(None if by_dtype else marker.args[0], door, reference, by_dtype)
 
     def _reference_passes(self, item: pytest.Item) -> bool:
         """Whose fault is an exception in the check's own lines? Theirs only if the same check passes on the reference."""
@@ -284,6 +296,10 @@ def check_name(item: pytest.Item) -> str:
     """`test_conv2d` for each of its cases; quiz questions are checks of their own, `test_quiz[q1]`."""
     plain = item.name.partition("[")[0]
     return item.name if plain == f"test_{QUIZ}" else plain
+
+
+def _function_of(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
 
 
 def _function(item: pytest.Item) -> Any:

@@ -123,9 +123,13 @@ def _item(tree: dict[str, Any], *keys: str) -> Any:
 
 @dataclass
 class KeepsDtype:
-    """`keeps_dtype.pair("conv2d", x32, w32)`: every floating array that comes back is float32, as what went in."""
+    """`keeps_dtype.pair("conv2d", x32, w32)`: every floating array that comes back is float32, as what went in.
+
+    Values are not compared, but an answer of zeros, or the arguments handed back, earns nothing.
+    """
 
     student: Door
+    reference: Door | None = None
 
     def __call__(self, name: str, *args: Any, **kwargs: Any) -> None:
         """The values of a plain call."""
@@ -150,9 +154,27 @@ class KeepsDtype:
 
     def _check(self, request: Request) -> None:
         value = self.student.value_of(request)
+        if self.reference is not None and _worthless(value, self.reference.runner.answer(request).value, request):
+            text = (
+                "the dtype of an answer counts only where there is one: these are zeros, or the arguments handed back"
+            )
+            raise CheckFailed(text, rung="value", call=self.student.describe(request))
         labelled = parts(self.student, request, value, value)
         for label, part, _, _ in labelled:
             for item in arrays_in(part):
                 if as_numpy(item).dtype.kind == "f" and as_numpy(item).dtype != np.float32:
                     text = f"{label} is {kind_of(item)}, although every argument is float32: the dtype should be kept"
                     raise CheckFailed(text, rung="dtype", call=self.student.describe(request))
+
+
+def _worthless(got: Any, expected: Any, request: Request) -> bool:
+    """All zeros, or an argument, where the reference gives something else."""
+    mine, theirs = [[as_numpy(item) for item in arrays_in(value)] for value in (got, expected)]
+    if not any(item.any() for item in mine) and any(item.any() for item in theirs):
+        return True
+    given = [as_numpy(item) for item in arrays_in([list(request.args), request.kwargs])]
+
+    def handed_back(items: list[np.ndarray]) -> bool:
+        return any(item.size > 1 and any(np.array_equal(item, one) for one in given) for item in items)
+
+    return handed_back(mine) and not handed_back(theirs)

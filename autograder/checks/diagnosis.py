@@ -3,16 +3,21 @@
 import linecache
 import sys
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
 
 from autograder.assignment import Assignment, Mistake, load_mistakes, mistaken_source
-from autograder.checks.compare import Closeness, compare
+from autograder.checks.compare import Closeness, as_numpy, compare
 from autograder.checks.door import Door
 from autograder.checks.runner import Answer, LocalRunner
 from autograder.errors import GraderError
 from autograder.sandbox.steps import Request
+from autograder.sandbox.wire import arrays_in
 
 
 def module_from_source(name: str, source: str, filename: str) -> ModuleType:
@@ -34,22 +39,28 @@ class Diagnosis:
     _modules: dict[str, ModuleType] = field(default_factory=dict)
     _mistakes: tuple[Mistake, ...] | None = None
 
-    def of(self, task: str, student: Door, reference: Door) -> Mistake | None:
+    def of(self, task: str | None, student: Door, reference: Door, by_dtype: bool = False) -> Mistake | None:
         """The first known mistake of a task that answers every request of a failed check as the student did.
 
         At least one of these answers must differ from the reference's: agreement on what is right shows nothing.
+
+        Args:
+            task: whose mistakes to try, None for all.
+            student: the log of a failed check.
+            reference: answers what is right.
+            by_dtype: whether the dtype is what differs, not the values.
         """
         expected = [reference.runner.answer(request) for request, _ in student.log]
         for mistake in self._of_task(task):
             runner = LocalRunner(self._module(mistake), self.helpers)
-            if _explains(runner, student.log, expected):
+            if _explains(runner, student.log, expected, _dtypes if by_dtype else _closely):
                 return mistake
         return None
 
-    def _of_task(self, task: str) -> Iterable[Mistake]:
+    def _of_task(self, task: str | None) -> Iterable[Mistake]:
         if self._mistakes is None:
             self._mistakes = load_mistakes(self.assignment)
-        return [mistake for mistake in self._mistakes if mistake.task == task]
+        return [mistake for mistake in self._mistakes if task is None or mistake.task == task]
 
     def _module(self, mistake: Mistake) -> ModuleType:
         if mistake.name not in self._modules:
@@ -65,23 +76,41 @@ class Diagnosis:
         return self._modules[mistake.name]
 
 
-def _explains(runner: LocalRunner, log: list[tuple[Request, Answer]], expected: list[Answer]) -> bool:
+def _explains(
+    runner: LocalRunner, log: list[tuple[Request, Answer]], expected: list[Answer], same: Callable[[Any, Any], bool]
+) -> bool:
     telling = False
     for (request, got), right in zip(log, expected, strict=True):
         wrong = runner.answer(request)
-        if not _same(got, wrong):
+        if not _same(got, wrong, same):
             return False
-        telling = telling or not _same(wrong, right)
+        telling = telling or not _same(wrong, right, same)
     return telling
 
 
-def _same(first: Answer, second: Answer) -> bool:
+def _same(first: Answer, second: Answer, same: Callable[[Any, Any], bool]) -> bool:
     if first.raised is not None and second.raised is not None:
         return (first.raised.type, first.raised.message) == (second.raised.type, second.raised.message)
-    if not (first.ok and second.ok):
-        return False
-    return _equal(first.value, second.value) and _equal(second.value, first.value)
+    return first.ok and second.ok and same(first.value, second.value)
 
 
-def _equal(first: object, second: object) -> bool:
-    return compare(first, second, "", Closeness(gradient=True)) is None
+def _closely(first: Any, second: Any) -> bool:
+    """Equal within tolerance, NaN and infinities in the same places."""
+    first, second = _without_nan(first), _without_nan(second)
+    close = Closeness(gradient=True)
+    return compare(first, second, "", close) is None and compare(second, first, "", close) is None
+
+
+def _without_nan(value: Any) -> Any:
+    """Non-finite entries as numbers that nothing else reaches, so that two answers that break in the same way are equal."""
+    if isinstance(value, np.ndarray | torch.Tensor | np.generic | float):
+        plain = as_numpy(value)
+        return np.nan_to_num(plain, nan=-1.7e300, posinf=1.8e300, neginf=-1.8e300) if plain.dtype.kind == "f" else plain
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return type(value)(map(_without_nan, value)) if isinstance(value, list | tuple) else value
+
+
+def _dtypes(first: Any, second: Any) -> bool:
+    """Equal dtypes, array by array."""
+    return [as_numpy(item).dtype for item in arrays_in(first)] == [as_numpy(item).dtype for item in arrays_in(second)]

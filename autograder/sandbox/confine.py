@@ -18,6 +18,7 @@ from autograder.sandbox import linux
 READ = linux.READ_FILE | linux.READ_DIR | linux.EXECUTE
 WRITE = (1 << 16) - 1
 SYSTEM_PATHS = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/opt/conda")
+PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # some of torch's kernels ask what the processor can do
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
 # What CPU torch, numpy and the interpreter were seen to need, with a margin; about 50 are used in practice.
@@ -178,7 +179,7 @@ def _change_user(uid: int) -> None:
 
 
 def _rules(cell: Cell) -> list[tuple[str, int]]:
-    readable = [*SYSTEM_PATHS, *map(str, interpreter_paths()), *map(str, cell.readable)]
+    readable = [*SYSTEM_PATHS, *PROCESSOR, *map(str, interpreter_paths()), *map(str, cell.readable)]
     devices = [(path, linux.READ_FILE | linux.WRITE_FILE) for path in DEVICES]
     return [*((path, READ) for path in readable), *devices, (str(cell.folder), WRITE & ~linux.EXECUTE)]
 
