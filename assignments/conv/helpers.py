@@ -39,10 +39,11 @@ def output_shape(submission: ModuleType, name: str, image_shape: list[int]) -> l
         return list(built(submission, name)(torch.zeros(image_shape)).shape)
 
 
-def lenet_step(submission: ModuleType, images: torch.Tensor, cotangent: torch.Tensor) -> dict[str, Any]:
-    """LeNet's outputs for images (N, 1, 28, 28), and the gradient norm of each of its parameters."""
-    network = built(submission, "lenet").to(images.dtype)
-    outputs = network(images)
-    outputs.backward(cotangent)
-    norms = [0.0 if item.grad is None else item.grad.norm().item() for item in network.parameters()]
+def lenet_step(submission: ModuleType, images: torch.Tensor, cotangents: torch.Tensor) -> dict[str, Any]:
+    """A fresh LeNet for each of the cotangents (networks, N, 10): outputs, and gradient norms of all parameters."""
+    networks = [built(submission, "lenet").to(images.dtype) for _ in cotangents]
+    outputs = [network(images) for network in networks]
+    torch.autograd.backward(outputs, list(cotangents))
+    parameters = [parameter for network in networks for parameter in network.parameters()]
+    norms = [0.0 if item.grad is None else item.grad.norm().item() for item in parameters]
     return {"outputs": outputs, "norms": norms}
