@@ -10,7 +10,7 @@ from autograder.errors import GraderError, did_you_mean
 
 BEGIN = re.compile(r"( *)### BEGIN SOLUTION (\w+)\.(\w+)")
 END = re.compile(r"( *)### END SOLUTION")
-ALMOST = re.compile(r"\b(BEGIN|END)\W+SOLUTION\b", re.IGNORECASE)
+ALMOST = re.compile(r"\b(BEGIN|END)[\W_]*SOLUTION\b", re.IGNORECASE)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = Function | ast.ClassDef

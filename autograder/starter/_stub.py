@@ -82,7 +82,7 @@ def _literal(node: ast.Dict) -> dict[str, str] | None:
 
 def _unanswered(questions: tuple[Question, ...]) -> list[str]:
     """The questions as comments, and a dict with None for every answer."""
-    lines = ["# The quiz: replace each None by the letter of your answer, for example \"a\"."]
+    lines = ['# The quiz: replace each None by the letter of your answer, for example "a".']
     for question in questions:
         lines += ["#", *_comment(f"{question.id}: ", question.question)]
         for letter, option in question.options.items():

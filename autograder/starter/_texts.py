@@ -26,7 +26,8 @@ Fill in `{name}.py` or `{name}.ipynb`, whichever you like better. Each place to 
 with the name of its task until you do. Leave the names, the arguments and their order as they are; helpers of your own
 are welcome.
 
-You need Python 3.11 or newer with NumPy, SciPy and PyTorch.
+You need Python 3.11 or newer with NumPy, SciPy, PyTorch and pytest; for the notebook also Jupyter, and for the
+experiment that closes it Matplotlib.
 
 ## Check
 

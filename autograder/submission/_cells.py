@@ -100,7 +100,7 @@ def _statement(node: ast.stmt, lines: list[str], cell: int) -> Statement:
     except SyntaxError as error:
         error.lineno = (error.lineno or 1) + first - 1
         raise
-    symbols = table.get_symbols()
+    symbols = [] if isinstance(node, ast.Delete) else table.get_symbols()
     source, names = (node.module, node.names) if isinstance(node, ast.ImportFrom) else (None, [])
     return Statement(
         cell=cell,

@@ -45,7 +45,7 @@ def shown(name: object) -> str:
 
 def is_clutter(name: str) -> bool:
     """Hidden and machine-made files and folders, which no one hands in on purpose."""
-    return name.startswith(".") or name in ("__MACOSX", "__pycache__")
+    return (name.startswith(".") and name != "..") or name in ("__MACOSX", "__pycache__")
 
 
 def kind_of(mode: int) -> str:

@@ -13,7 +13,8 @@ from autograder.errors import GraderError, SubmissionError, did_you_mean
 from autograder.submission._cells import Cell, Statement, statements
 from autograder.submission._files import shown
 
-MAX_CODE = 512 << 10  # bytes of code: parsed, it takes some hundreds of times that in memory
+MAX_CODE = 200 << 10  # characters of code: parsed, each may take a kilobyte for a while
+MAX_CELLS = 2000
 SAVE = "Open it in Jupyter, save it, and hand it in again."
 HEADER = "# The code of the notebook that the tasks need. Line n of a cell is n lines below the cell's comment."
 
@@ -71,6 +72,8 @@ def _code_cells(notebook: dict[str, Any], name: str) -> list[Cell]:
             raise SubmissionError(f"{name} is damaged: cell {number} has no text", help=SAVE)
         if cell.get("cell_type") == "code":
             numbered.append((number, source))
+    if len(numbered) > MAX_CELLS:
+        raise SubmissionError(f"{name} has more than {MAX_CELLS} cells of code", help="Hand in the code only.")
     texts = _joined(major, [source for _, source in numbered])
     return [Cell(number, text) for (number, _), text in zip(numbered, texts, strict=True)]
 
