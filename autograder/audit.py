@@ -1,7 +1,8 @@
 """Is the grading right? Every kind of submission whose score is known in advance, graded like any other.
 
-Reference and correct variants: full marks. Stub: none. Each known mistake: loses exactly the checks that it names. Worthless answers (zeros, the input
-handed back, an exception): no check of their task passes. Hostile submissions: gain nothing.
+Reference and correct variants: full marks. Stub: none. Each known mistake: loses exactly the checks that it names.
+Worthless answers (zeros, the input handed back, an exception): no check of their task passes. Hostile submissions:
+gain nothing.
 """
 
 import time

@@ -49,7 +49,8 @@ def _table(audit: Audit, verdicts: list[Verdict], seconds: float) -> Table:
     grouped: dict[str, list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         grouped[verdict.subject.kind].append(verdict)
-    title = f"audit {audit.assignment.name}: {len(audit.checks)} checks, seeds {', '.join(map(str, audit.seeds))}, {seconds:.0f} s"
+    seeds = ", ".join(map(str, audit.seeds))
+    title = f"audit {audit.assignment.name}: {len(audit.checks)} checks, seeds {seeds}, {seconds:.0f} s"
     table = Table(title=title)
     for name in ("submissions", "how many", "expected", "exceptions", "seconds each"):
         table.add_column(name, justify="right" if name in ("how many", "exceptions", "seconds each") else "left")

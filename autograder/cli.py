@@ -1,4 +1,5 @@
-"""The command line: a thin skin over functions that can be called from Python. Exit codes: 0 graded, 2 unreadable, 3 our fault, 64 wrong usage."""
+"""The command line: a thin skin over functions that can be called from Python. Exit codes: 0 graded, 2 unreadable, 3
+our fault, 64 wrong usage."""
 
 import json
 import os
@@ -9,7 +10,7 @@ import click
 from rich.console import Console
 
 from autograder import __version__
-from autograder.errors import DeepgradeError, UsageError
+from autograder.errors import DeepgradeError, GraderError, UsageError
 
 EXIT_FAULT, EXIT_USAGE = 3, 64
 SECRET = "DEEPGRADE_SECRET"
@@ -105,6 +106,48 @@ def starter(names: tuple[str, ...], check: bool) -> None:
     for line in drifted:
         click.echo(line, err=True)
     sys.exit(EXIT_FAULT if drifted else 0)
+
+
+@cli.command()
+@click.argument("names", nargs=-1)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("dist"), show_default=True, help="Folder for the bundles.")
+def release(names: tuple[str, ...], out: Path) -> None:
+    """Audit the assignments NAMES (all, if none is given), then build the bundles for students, Gradescope and staff.
+
+    Nothing is built where the audit finds an exception.
+    """
+    from autograder.assignment import assignment_names, load_assignment
+    from autograder.audit import audit
+    from autograder.auditreport import show_audit
+    from autograder.release import write_bundles
+
+    console = Console()
+    for name in names or assignment_names():
+        if show_audit(audit(name), console):
+            raise GraderError(f"{name} is not released: its audit has exceptions", help="Mend the grading, then release.")
+        for path in write_bundles(load_assignment(name), out, os.environ.get(SECRET, "")):
+            click.echo(f"{path}  {path.stat().st_size / 1024:.0f} KiB")
+
+
+@cli.command()
+def doctor() -> None:
+    """Say what this machine can confine and time, and whether grading here is safe."""
+    from autograder.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.good else 'MIND'}  {finding.text}")
+    sys.exit(EXIT_FAULT if any(finding.fatal for finding in findings) else 0)
+
+
+@cli.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Start an assignment NAME: a folder, a reference and checks to change, which pass their own audit."""
+    from autograder.new import create
+
+    for path in create(name):
+        click.echo(f"wrote {path}")
 
 
 def main() -> None:

@@ -32,7 +32,8 @@ def clean_environment() -> dict[str, str]:
 
 @dataclass
 class Engine:
-    """The launcher process. Use as a context manager; `run` may be called any number of times, also from several threads."""
+    """The launcher process. Use as a context manager; `run` may be called any number of times, also from several
+    threads."""
 
     log: int = subprocess.DEVNULL
     _process: subprocess.Popen[bytes] | None = None
@@ -110,8 +111,8 @@ class Engine:
             raise GraderError(f"the grading process did not start within {START_SECONDS:g} s") from error
         if message != b"ready":
             raise GraderError(
-                f"the grading process could not start (exit code {self._process.poll()}): is torch installed in this environment? "
-                "`deepgrade doctor` tells"
+                f"the grading process could not start (exit code {self._process.poll()}): "
+                "is torch installed in this environment? `deepgrade doctor` tells"
             )
         self._control.settimeout(None)
         self._ready = True

@@ -1,7 +1,7 @@
 """The trusted process that grades one submission: loads reference and checks, runs them, reports each line as it ends.
 
-Reads one job from its socket and writes events to it, JSON lines: `{"event": "start" | "line" | "fault" | "end", …}`. Its parent may stop
-reading at any time, and turns whatever arrived into results.
+Reads one job from its socket and writes events to it, JSON lines: `{"event": "start" | "line" | "fault" | "end", …}`.
+Its parent may stop reading at any time, and turns whatever arrived into results.
 """
 
 import json

@@ -1,4 +1,5 @@
-"""Grade one submission: stage it, let the engine grade it, and turn whatever arrived into results. The public door of the framework.
+"""Grade one submission: stage it, let the engine grade it, and turn whatever arrived into results. The public door of
+the framework.
 
 from autograder.grading import Engine, grade
 with Engine() as engine:
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from autograder.assignment import Assignment, CheckFacts, load_assignment, points
+from autograder.assignment import Assignment, CheckFacts, load_assignment, points, suite_digest
 from autograder.engine import Engine
 from autograder.errors import DeepgradeError, GraderError, SubmissionError
 from autograder.job import Job
@@ -35,8 +36,8 @@ class Options:
     """How to grade.
 
     Attributes:
-        seed: of the run; None derives one from the submission and the course secret, the same on every regrade.
-        secret: the course's, so that nobody can compute the seed of a submission in advance.
+        seed: of the run; None derives one from the submission and the secret, the same on every regrade.
+        secret: the course's, so that nobody can compute a seed in advance; empty for a hash of what is hidden.
         seconds: for the whole run; None takes the assignment's limit.
         confinement: protections wanted; None takes everything that this machine offers.
         private: further paths that no worker may be able to open.
@@ -128,7 +129,7 @@ class _Grading:
         if helpers.exists():
             shutil.copyfile(helpers, folder / "helpers" / "helpers.py")
             (folder / "helpers" / "helpers.py").chmod(0o644)
-        self.seed = run_seed(self.submission.digest, self.options)
+        self.seed = run_seed(self.submission.digest, self.options, self.assignment)
 
     def _grade(self, engine: Engine, folder: Path) -> None:
         confinement = self.options.confinement or Confinement.available()
@@ -197,7 +198,8 @@ class _Grading:
         )
 
     def _missing(self, facts: CheckFacts, status: str) -> Line:
-        """A check that never reported: blocked by the submission where it cannot be imported or read, else our fault."""
+        """A check that never reported: blocked by the submission where it cannot be imported or read, else our
+        fault."""
         if status == "unreadable" or self.reason:
             return self._made(facts, Outcome.BLOCKED, "Not run: see the message at the top.", {})
         if self.options.select and facts.name not in self.options.select:
@@ -224,15 +226,16 @@ class _Grading:
             reason=reason or None,
             status=status,
             notes=self.submission.notes if self.submission else (),
-            leaderboard=(),
+            task_titles={task.name: task.title for task in self.assignment.tasks.values()},
         )
 
 
-def run_seed(digest: str, options: Options) -> int:
+def run_seed(digest: str, options: Options, assignment: Assignment) -> int:
     """The run's seed: given, or derived from submission and course secret. 31 bits."""
     if options.seed is not None:
         return options.seed
-    mac = hmac.new(options.secret.encode(), digest.encode(), hashlib.sha256)
+    secret = options.secret or suite_digest(assignment)
+    mac = hmac.new(secret.encode(), digest.encode(), hashlib.sha256)
     return int.from_bytes(mac.digest()[:4], "big") >> 1
 
 

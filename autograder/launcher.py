@@ -1,7 +1,8 @@
 """The process that imports torch once and forks a grader for each submission.
 
-Started as `python -I -B` with a clean environment, so that nothing secret is in its memory: what it forks first in each grader, the sandbox's warm process,
-inherits just that. It reads folder names and protections from its control socket, never a job.
+Started as `python -I -B` with a clean environment, so that nothing secret is in its memory: what it forks first in
+each grader, the sandbox's warm process, inherits just that. It reads folder names and protections from its control
+socket, never a job.
 """
 
 import gc

@@ -87,7 +87,8 @@ class World:
 
 
 class ChecksPlugin:
-    """Registers fixtures and reports each case as it ends to `report(name, case, cases)`; `cases` is how many the check has."""
+    """Registers fixtures and reports each case as it ends to `report(name, case, cases)`; `cases` is how many the
+    check has."""
 
     def __init__(self, world: World, report: Callable[[str, Case, int], None]) -> None:
         self.world = world
@@ -249,8 +250,8 @@ class ChecksPlugin:
 
     def _mutation_note(self, item: pytest.Item) -> str:
         door = item.stash.get(DOOR, None)
-        for request, answer in door.log if door else ():
-            if answer.mutated:
+        for request, answer in door.log if door is not None else ():
+            if answer.mutated and door is not None:
                 names = ", ".join(door.parameter(request, name) for name in answer.mutated)
                 return f"\nNote: your code writes into its argument {names}. The caller still needs it: work on a copy."
         return ""
@@ -264,7 +265,8 @@ class ChecksPlugin:
         return self.world.diagnosis.of(None if by_dtype else marker.args[0], door, reference, by_dtype)
 
     def _reference_passes(self, item: pytest.Item) -> bool:
-        """Whose fault is an exception in the check's own lines? Theirs only if the same check passes on the reference."""
+        """Whose fault is an exception in the check's own lines? Theirs only if the same check passes on the
+        reference."""
         door = item.stash.get(DOOR, None)
         if door is None or self.world.reference is None:
             return False

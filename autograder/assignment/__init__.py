@@ -18,6 +18,7 @@ from autograder.assignment._facts import (
     find_root,
     load_assignment,
     read_assignment,
+    suite_digest,
 )
 from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
 
@@ -39,4 +40,5 @@ __all__ = [
     "mistaken_source",
     "points",
     "read_assignment",
+    "suite_digest",
 ]

@@ -1,5 +1,6 @@
 """`assignment.toml` as frozen dataclasses, and where assignments lie."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +83,14 @@ class Assignment:
                 return in_contract[name]
         known = [*in_contract, *self.pairs]
         raise GraderError(f"{self.name}: no task has a {public_name!r}{did_you_mean(public_name, known)}")
+
+
+def suite_digest(assignment: Assignment) -> str:
+    """A hash of everything hidden, in hex: names the suite, and is the secret of a course that sets none."""
+    digest = hashlib.sha256()
+    for path in (assignment.solution, *sorted((assignment.folder / "hidden").glob("*.py"))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def find_root(root: Path | str | None = None) -> Path:

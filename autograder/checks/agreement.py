@@ -14,7 +14,7 @@ from autograder.checks.runner import explain
 from autograder.checks.tolerance import Tolerance
 from autograder.errors import GraderError
 from autograder.sandbox.steps import Request
-from autograder.sandbox.wire import arrays_in
+from autograder.sandbox.wire import arrays_in, first_float
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Agrees:
         **kwargs: Any,
     ) -> None:
         """Outputs, gradients and state of a module that was given the reference's parameters, all of them random."""
-        dtype = next((item.dtype for item in arrays_in(inputs) if item.is_floating_point()), torch.float64)
+        dtype = first_float(inputs) or torch.float64
         state = self._random_state(name, init, init_kwargs or {}, dtype)
         options = {"init": list(init), "init_kwargs": init_kwargs or {}, "training": training, "state": state}
         self._compare(self.student.request("module", name, inputs, kwargs, wrt=wrt, **options), tol)
@@ -71,7 +71,7 @@ class Agrees:
         if key.endswith("running_var"):
             return torch.from_numpy(np.asarray(draw.rng.uniform(0.5, 1.5, item.shape))).to(item.dtype)
         fan_in = item[0].numel() if item.ndim > 1 else 4
-        return (draw.tensor(*item.shape) / fan_in**0.5).to(item.dtype)
+        return torch.as_tensor(draw(*item.shape) / fan_in**0.5, dtype=item.dtype)
 
     def _compare(self, request: Request, tol: Tolerance | None) -> None:
         expected = self.reference.answer(request)

@@ -1,6 +1,8 @@
-"""The ladder: was something returned, type, structure, shape, kind of number, finite, value. Each rung has words of its own.
+"""The ladder: was something returned, type, structure, shape, kind of number, finite, value. Each rung has words of
+its own.
 
-Never broadcasts, never asks the student's objects anything: what comes here is plain. Messages say where and how far, never what was expected.
+Never broadcasts, never asks the student's objects anything: what comes here is plain. Messages say where and how far,
+never what was expected.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""Which known mistake gives the same answer? The requests of a failed check, answered again by each of the task's mistakes."""
+"""Which known mistake gives the same answer? The requests of a failed check, answered again by each of the task's
+mistakes."""
 
 import linecache
 import sys
@@ -102,7 +103,8 @@ def _closely(first: Any, second: Any) -> bool:
 
 
 def _without_nan(value: Any) -> Any:
-    """Non-finite entries as numbers that nothing else reaches, so that two answers that break in the same way are equal."""
+    """Non-finite entries as numbers that nothing else reaches, so that two answers that break in the same way are
+    equal."""
     if isinstance(value, np.ndarray | torch.Tensor | np.generic | float):
         plain = as_numpy(value)
         return np.nan_to_num(plain, nan=-1.7e300, posinf=1.8e300, neginf=-1.8e300) if plain.dtype.kind == "f" else plain

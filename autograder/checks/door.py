@@ -1,4 +1,5 @@
-"""The test author's door to a module: `student.conv2d_forward(x, w)`, `student.pair("conv2d", x, w)`, … one round trip each."""
+"""The test author's door to a module: `student.conv2d_forward(x, w)`, `student.pair("conv2d", x, w)`, … one round
+trip each."""
 
 import inspect
 from dataclasses import dataclass, field
@@ -116,12 +117,11 @@ class Door:
         if request.step == "value":
             return request.name
         if request.step == "run":
-            return (
-                f"{self.assignment.name} check helper {request.name}({_arguments(None, request.args, request.kwargs)})"
-            )
+            return f"the check's helper {request.name}({_arguments(None, request.args, request.kwargs)})"
         if request.step == "module":
-            made = f"{request.name}({_arguments(function, tuple(request.options['init']), request.options['init_kwargs'])})"
-            return f"{made}({_arguments(getattr(function, 'forward', None), request.args, request.kwargs, skip_self=True)})"
+            made = _arguments(function, tuple(request.options["init"]), request.options["init_kwargs"])
+            called = _arguments(getattr(function, "forward", None), request.args, request.kwargs, skip_self=True)
+            return f"{request.name}({made})({called})"
         return f"{_function_name(self.signatures, request)}({_arguments(function, request.args, request.kwargs)})"
 
     def parameter(self, request: Request, path: str) -> str:
@@ -160,9 +160,13 @@ def _sendable(value: Any) -> Any:
     return value
 
 
+def _is_autograd(function: Any) -> bool:
+    return inspect.isclass(function) and issubclass(function, torch.autograd.Function)
+
+
 def _parameters(function: Any, skip_self: bool = False) -> list[str]:
     try:
-        target = function.forward if hasattr(function, "apply") and inspect.isclass(function) else function
+        target = getattr(function, "forward") if _is_autograd(function) else function  # noqa: B009
         names = list(inspect.signature(target).parameters)
     except (TypeError, ValueError):
         return []

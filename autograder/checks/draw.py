@@ -1,4 +1,5 @@
-"""Fresh random values for a check: from the run's seed and the check's own name, so that neither order nor selection matters."""
+"""Fresh random values for a check: from the run's seed and the check's own name, so that neither order nor selection
+matters."""
 
 import zlib
 from functools import cached_property

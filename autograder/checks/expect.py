@@ -15,7 +15,8 @@ from autograder.checks.tolerance import Tolerance
 
 @dataclass
 class Expect:
-    """`expect(got, expected)`: the ladder against a known answer. The last call on the student's module goes into the message."""
+    """`expect(got, expected)`: the ladder against a known answer. The last call on the student's module goes into the
+    message."""
 
     student: Door
 

@@ -1,4 +1,5 @@
-"""Where a request runs: the student's module in a worker, or a module of our own in this process. Both give the same answers."""
+"""Where a request runs: the student's module in a worker, or a module of our own in this process. Both give the same
+answers."""
 
 import linecache
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """How close is equal: one table, each number with its reason.
 
-Differences are measured against the largest expected magnitude, not entry by entry: a sum of many terms is as exact as its largest terms, and an
-entry that cancels to nearly 0 carries their rounding.
+Differences are measured against the largest expected magnitude, not entry by entry: a sum of many terms is as exact
+as its largest terms, and an entry that cancels to nearly 0 carries their rounding.
 """
 
 import math
@@ -27,17 +27,17 @@ class Tolerance:
         magnitude = np.abs(expected.astype(np.complex128 if expected.dtype.kind == "c" else np.float64))
         magnitude = np.where(np.isfinite(magnitude), magnitude, 0.0)
         scale = magnitude.max(initial=0.0)
-        return self.atol + self.rtol * np.maximum(magnitude, scale)
+        return np.asarray(self.atol + self.rtol * np.maximum(magnitude, scale))
 
     def scaled(self, factor: float) -> "Tolerance":
         """The same, `factor` times as loose."""
         return replace(self, rtol=self.rtol * factor, atol=self.atol * factor)
 
 
-# float64: rounding is 1e-16 a step, so honest methods (loops, matrix products, FFT) stay within 1e-12 at homework sizes; the mildest
-# known mistake (an eps in another place) moves 1e-6 or more. 1e-8 lies between.
-# float32: rounding is 6e-8 a step; summation order alone gives 1e-6, a variance by subtraction 1e-5.
-# float16: never asked for; 1e-2 is one unit in the second digit.
+# float64: rounding is 1e-16 a step, so honest methods (loops, matrix products, FFT) stay within 1e-12 at homework
+# sizes; the mildest known mistake (an eps in another place) moves 1e-6 or more. 1e-8 lies between. float32: rounding
+# is 6e-8 a step; summation order alone gives 1e-6, a variance by subtraction 1e-5. float16: never asked for; 1e-2 is
+# one unit in the second digit.
 BY_DTYPE = {
     np.dtype(np.float64): Tolerance(1e-8, 1e-10),
     np.dtype(np.float32): Tolerance(1e-4, 1e-6),

@@ -1,9 +1,10 @@
 """Where student code runs: a warm process, one confined worker a check, and plain bytes between them and the grader.
 
-    grader ──control socket──▶ zygote (torch imported, nothing else known) ──fork──▶ worker (confined, then the submission)
+    grader ──control socket──▶ zygote (torch imported, nothing else known) ──fork──▶ worker (confined, then the
+    submission)
        └───────────────── request pipe, reply pipe, output pipe ────────────────────────┘
 
-`confine` and `linux` say what a worker may do, `zygote` and `worker` are the untrusted side, `box` the trusted one, `wire` what passes between them,
-`steps` what a worker can be asked, `folders` where it all lies. What runs in the worker imports nothing else of Deepgrade; `confine` and
-`folders` do without torch.
+`confine` and `linux` say what a worker may do, `zygote` and `worker` are the untrusted side, `box` the trusted one,
+`wire` what passes between them, `steps` what a worker can be asked, `folders` where it all lies. What runs in the
+worker imports nothing else of Deepgrade; `confine` and `folders` do without torch.
 """

@@ -1,4 +1,5 @@
-"""The trusted side of the sandbox: cells, workers, and one poll loop for request, reply and output under one deadline."""
+"""The trusted side of the sandbox: cells, workers, and one poll loop for request, reply and output under one
+deadline."""
 
 import contextlib
 import json
@@ -28,7 +29,8 @@ CELL_MB, CELL_FILES = 128, 2_000
 
 
 class UserIds:
-    """A block of user ids that no other grading on this host uses, held by an abstract socket that dies with the process."""
+    """A block of user ids that no other grading on this host uses, held by an abstract socket that dies with the
+    process."""
 
     def __init__(self) -> None:
         self._lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -208,7 +210,8 @@ class Worker:
             os.close(descriptor)
 
     def _wait_for_natural_end(self) -> None:
-        """A worker that hung up is about to be a zombie: give it the moment it needs, so that its status tells the truth."""
+        """A worker that hung up is about to be a zombie: give it the moment it needs, so that its status tells the
+        truth."""
         hung_up = select.poll()
         hung_up.register(self.reading, 0)
         if hung_up.poll(0):

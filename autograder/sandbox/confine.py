@@ -1,7 +1,8 @@
 """What a worker may do, and the order in which it gives up the rest.
 
-The order matters: rules that name paths are built while still root, the parent-death signal is set after the uid changes (changing it
-clears the signal), and the system call filter comes last. Measured in the design notes: about 1 ms.
+The order matters: rules that name paths are built while still root, the parent-death signal is set after the uid
+changes (changing it clears the signal), and the system call filter comes last. Measured in the design notes: about 1
+ms.
 """
 
 import os
@@ -185,7 +186,8 @@ def _rules(cell: Cell) -> list[tuple[str, int]]:
 
 
 def _filter() -> linux.Filter:
-    """The allow-list. Signals go to oneself only, clone makes threads only, prctl and ioctl know a few harmless commands."""
+    """The allow-list. Signals go to oneself only, clone makes threads only, prctl and ioctl know a few harmless
+    commands."""
     calls = linux.Filter()
     for name in ALLOWED_CALLS:
         calls.add(name)

@@ -1,4 +1,5 @@
-"""Folders that hostile code may come near: made so that others pass through but cannot look, removed whatever is in them."""
+"""Folders that hostile code may come near: made so that others pass through but cannot look, removed whatever is in
+them."""
 
 import os
 import tempfile
@@ -17,7 +18,8 @@ def run_folder() -> Path:
 def remove_tree(folder: Path) -> None:
     """Delete a folder that hostile code owned, however deep it is and whatever its modes are.
 
-    A recursive delete dies at 3000 levels. This one never looks deeper than two: it lifts what is inside a subfolder up, then removes the subfolder.
+    A recursive delete dies at 3000 levels. This one never looks deeper than two: it lifts what is inside a subfolder
+    up, then removes the subfolder.
     """
     serial = 0
     while pending := _emptied(folder):

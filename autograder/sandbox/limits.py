@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 
 class WorkerLost(Exception):
-    """A worker that did not answer. `kind` is exit, signal, timeout, memory, disk or garbled; the message completes “your code …”."""
+    """A worker that did not answer. `kind` is exit, signal, timeout, memory, disk or garbled; the message completes
+    “your code …”."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)

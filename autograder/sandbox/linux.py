@@ -1,4 +1,5 @@
-"""The few Linux calls that Python does not wrap: prctl, Landlock, libseccomp, mount. Bindings only; decisions are in `confine`.
+"""The few Linux calls that Python does not wrap: prctl, Landlock, libseccomp, mount. Bindings only; decisions are in
+`confine`.
 
 Sources: prctl(2), landlock(7), seccomp_init(3), seccomp_rule_add(3), mount_namespaces(7).
 """
@@ -50,7 +51,8 @@ def landlock_abi() -> int:
 
 
 def landlock(rules: Iterable[tuple[str, int]]) -> None:
-    """Confine this thread to the given paths, with the given rights; everything else, TCP and signals outwards, is refused.
+    """Confine this thread to the given paths, with the given rights; everything else, TCP and signals outwards, is
+    refused.
 
     Call after `no_new_privs` or as root. Paths that do not exist are skipped.
 
@@ -170,7 +172,8 @@ def private_mounts() -> None:
 
 
 def expose_only(cover: Path, targets: Iterable[Path]) -> None:
-    """Lay an empty, listable folder over `cover` in which only `targets` (paths below it) can be found, where they were.
+    """Lay an empty, listable folder over `cover` in which only `targets` (paths below it) can be found, where they
+    were.
 
     Raises:
         OSError: a mount was refused.

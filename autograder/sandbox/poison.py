@@ -1,4 +1,5 @@
-"""Uninitialised memory filled with NaN, so that an entry nobody wrote shows, instead of the zeros that happen to lie there."""
+"""Uninitialised memory filled with NaN, so that an entry nobody wrote shows, instead of the zeros that happen to lie
+there."""
 
 import functools
 from collections.abc import Callable

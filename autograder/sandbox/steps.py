@@ -1,7 +1,7 @@
 """What a worker does with a submission in one round trip: call, differentiate, read.
 
-The same steps run on the student's module in a worker and on the reference in the grader, so both sides of a comparison did the
-same. Runs in the worker: imports nothing of Deepgrade but its neighbours.
+The same steps run on the student's module in a worker and on the reference in the grader, so both sides of a
+comparison did the same. Runs in the worker: imports nothing of Deepgrade but its neighbours.
 """
 
 import inspect
@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from autograder.sandbox.wire import Seeded, arrays_in
+from autograder.sandbox.wire import Seeded, arrays_in, first_float
 
 
 class ContractError(Exception):
-    """The submission breaks the contract in a way that a plain comparison cannot express: the message is for the student."""
+    """The submission breaks the contract in a way that a plain comparison cannot express: the message is for the
+    student."""
 
 
 @dataclass(frozen=True)
@@ -187,8 +188,8 @@ def module(submission: Submission, name: str, args: list[Any], kwargs: dict[str,
     made = submission.public(name)(*_made(options["init"]), **_made(options["init_kwargs"]))
     if not isinstance(made, torch.nn.Module):
         raise ContractError(f"{name} must be a torch.nn.Module; it is a {type(made).__name__}")
-    first = next((item for item in arrays_in(args) if item.is_floating_point()), None)
-    made = made if first is None else made.to(first.dtype)
+    dtype = first_float(args)
+    made = made if dtype is None else made.to(dtype)
     if options["state"] is not None:
         _load(made, options["state"], name)
     made.train(options["training"])
@@ -252,7 +253,8 @@ def _callable(submission: Submission, name: str) -> Callable[..., Any]:
 def _tracked(value: Any, path: str, leaves: dict[str, torch.Tensor]) -> Any:
     """The value with its floating tensors made differentiable; `leaves` collects them by path ("0", "1.conv1.weight").
 
-    The function gets clones, not leaves: autograd refuses to write into a leaf, and writing into an argument is no failure here.
+    The function gets clones, not leaves: autograd refuses to write into a leaf, and writing into an argument is no
+    failure here.
     """
     if isinstance(value, torch.Tensor) and value.is_floating_point():
         leaves[path] = value.requires_grad_()
@@ -265,7 +267,8 @@ def _tracked(value: Any, path: str, leaves: dict[str, torch.Tensor]) -> Any:
 
 
 def _tracked_arguments(args: list[Any], kwargs: dict[str, Any], wrt: list[Any] | None) -> dict[str, torch.Tensor]:
-    """Replaces the arguments that `wrt` lists (all where it is None) by tracked ones, in place; returns their leaves."""
+    """Replaces the arguments that `wrt` lists (all where it is None) by tracked ones, in place; returns their
+    leaves."""
     wanted = None if wrt is None else {str(entry) for entry in wrt}
     leaves: dict[str, torch.Tensor] = {}
     for index, item in enumerate(args):

@@ -1,8 +1,9 @@
 """Plain values as bytes: what crosses the boundary between grader and worker, in both directions.
 
-A frame is `magic, header length, payload length, header (JSON), payload (raw array bytes)`. The header is the value's tree; arrays
-stand in it by dtype and shape, and the *receiver* computes where their bytes lie. Nothing is ever unpickled, every size is capped
-before anything is read, and what cannot be expressed as plain data arrives as a `Foreign`: the name of its class, no more.
+A frame is `magic, header length, payload length, header (JSON), payload (raw array bytes)`. The header is the value's
+tree; arrays stand in it by dtype and shape, and the *receiver* computes where their bytes lie. Nothing is ever
+unpickled, every size is capped before anything is read, and what cannot be expressed as plain data arrives as a
+`Foreign`: the name of its class, no more.
 
 Runs on both sides: may import numpy and torch, nothing else of Deepgrade.
 """
@@ -74,7 +75,7 @@ def encode(value: Any) -> list[bytes | memoryview]:
             f"the value is too large to send ({payload >> 20} MiB of arrays; {MAX_PAYLOAD >> 20} are allowed)"
         )
     parts: list[bytes | memoryview] = [PREFIX.pack(MAGIC, len(header), payload), header]
-    parts.extend(memoryview(array.reshape(-1).view(np.uint8)) for array in arrays if array.nbytes)
+    parts.extend(memoryview(array.reshape(-1).view(np.uint8).data) for array in arrays if array.nbytes)
     return parts
 
 
@@ -236,6 +237,12 @@ def arrays_in(value: Any) -> Iterator[np.ndarray | torch.Tensor]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from arrays_in(item)
+
+
+def first_float(value: Any) -> torch.dtype | None:
+    """The dtype of the first floating tensor in a value's tree, None where there is none."""
+    tensors = (item for item in arrays_in(value) if isinstance(item, torch.Tensor) and item.is_floating_point())
+    return next((item.dtype for item in tensors), None)
 
 
 def copied(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """The warm process: torch imported, nothing else known; forks one worker a request and ends it on request.
 
-Commands come as JSON over a socket pair, a worker's descriptors beside them. Runs one thread, never a numeric operation (a parallel one before
-the fork hangs the children's first), and is killed with the grader.
+Commands come as JSON over a socket pair, a worker's descriptors beside them. Runs one thread, never a numeric
+operation (a parallel one before the fork hangs the children's first), and is killed with the grader.
 """
 
 import json
@@ -43,7 +43,8 @@ def _answer(control: socket.socket, reply: dict[str, Any]) -> None:
 
 
 def _make_reachable(root: Path) -> bool:
-    """Where another user could not reach the interpreter (a clone or a Python under a private folder), expose just that.
+    """Where another user could not reach the interpreter (a clone or a Python under a private folder), expose just
+    that.
 
     Only root with CAP_SYS_ADMIN can; elsewhere the preflight finds out and refuses.
     """

@@ -23,7 +23,8 @@ class Lab:
     hello: dict[str, Any]
 
     def run(self, source: str, *calls: Any, **options: Any) -> dict[str, Any]:
-        """Import a source in a fresh worker and call functions: each call is a name, or a list of name and arguments."""
+        """Import a source in a fresh worker and call functions: each call is a name, or a list of name and
+        arguments."""
         listed = [[call] if isinstance(call, str) else call for call in calls]
         assert self.process.stdin is not None
         assert self.process.stdout is not None

@@ -64,7 +64,13 @@ READS = {
 def test_a_planted_secret_cannot_be_read_by(how: str, lab: Lab, secret: Path) -> None:
     assert secret.read_text()
     source = f"{TRY}\ndef attack(path):\n    return attempt(lambda: {how})\n"
-    assert lab.value(source, "attack", str(secret)) in ("PermissionError", "FileNotFoundError", "OSError", "ModuleNotFoundError", "RuntimeError")
+    assert lab.value(source, "attack", str(secret)) in (
+        "PermissionError",
+        "FileNotFoundError",
+        "OSError",
+        "ModuleNotFoundError",
+        "RuntimeError",
+    )
 
 
 PROC = ("environ", "cmdline", "maps", "mem", "fd", "cwd", "root", "stat")
@@ -170,7 +176,8 @@ def test_the_filter_refuses(number: int, lab: Lab) -> None:
 
 def test_no_other_process_can_be_signalled(lab: Lab) -> None:
     victim = subprocess.Popen(["sleep", "60"], user=65534 if os.geteuid() == 0 else None)
-    source = f"{TRY}\ndef attack(pid):\n    return [attempt(lambda: os.kill(p, signal.SIGKILL)) for p in (pid, os.getppid(), -1)]\n"
+    kills = "[attempt(lambda: os.kill(p, signal.SIGKILL)) for p in (pid, os.getppid(), -1)]"
+    source = f"{TRY}\ndef attack(pid):\n    return {kills}\n"
     assert lab.value(source, "attack", victim.pid) == ["PermissionError"] * 3
     assert victim.poll() is None
     victim.kill()
@@ -204,7 +211,8 @@ ENDINGS = {
         "garbled",
     ),
     "a disk bomb": (
-        "def attack():\n    for i in range(100):\n        open(str(i), 'wb').write(bytes(60 << 20))\n    import time; time.sleep(9)\n",
+        "import time\ndef attack():\n    for i in range(100):\n        open(str(i), 'wb').write(bytes(60 << 20))\n"
+        "    time.sleep(9)\n",
         "disk",
     ),
 }
@@ -235,7 +243,8 @@ def test_an_exception_is_an_answer_and_the_worker_lives_on(body: str, lab: Lab) 
 
 
 def test_what_a_worker_starts_ends_with_it(lab: Lab) -> None:
-    source = "import threading, time\ndef attack():\n    threading.Thread(target=time.sleep, args=(60,), daemon=False).start()\n    return 1\n"
+    start = "threading.Thread(target=time.sleep, args=(60,), daemon=False).start()"
+    source = f"import threading, time\ndef attack():\n    {start}\n    return 1\n"
     report = lab.run(source, "attack")
     deadline = time.monotonic() + 2
     while Path(f"/proc/{report['pid']}").exists() and time.monotonic() < deadline:
@@ -264,7 +273,9 @@ CONTROLS = {
 }
 
 
-@pytest.mark.parametrize(("protection", "user", "action"), [(name, *rest) for name, rest in CONTROLS.items()], ids=CONTROLS)
+@pytest.mark.parametrize(
+    ("protection", "user", "action"), [(name, *rest) for name, rest in CONTROLS.items()], ids=CONTROLS
+)
 def test_without_it_an_attack_succeeds(protection: str, user: str, action: str, labs: Any, secret: Path) -> None:
     """The positive control: the attack is a real one, and this protection is what stops it."""
     source = f"{TRY}\ndef attack():\n    return attempt(lambda: {action.format(path=str(secret))})\n"

@@ -1,0 +1,80 @@
+"""What `run_autograder` runs: one submission, where Gradescope put it, to where Gradescope looks for results."""
+
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from autograder.assignment import load_assignment
+from autograder.errors import GraderError
+from autograder.grading import Options, grade
+from autograder.results import Run, write_results
+from autograder.sandbox.confine import Confinement
+
+PLATFORM_SECONDS = 600.0  # the platform's default limit; on a timeout it throws our results away
+MARGIN_SECONDS = 90.0  # for starting on half a core, and for writing
+SHARED = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")
+
+
+def main(home: str) -> None:
+    """Grade `home/submission` with the bundle in `home/source`; results in `home/results`. Always exits 0: the
+    results tell."""
+    folder = Path(home)
+    _make_private(folder)
+    try:
+        config = json.loads((folder / "source" / "deepgrade.json").read_text())
+        run = _grade(folder, config)
+    except BaseException as error:  # whatever it was, the platform must find results
+        print(f"deepgrade: {type(error).__name__}: {error}", file=sys.stderr)
+        _write_fault(folder / "results", error)
+        return
+    if run.status == "fault":
+        print(f"deepgrade: fault: {run.reason}", file=sys.stderr)
+    write_results(run, folder / "results")
+
+
+def _grade(folder: Path, config: dict[str, Any]) -> Run:
+    assignment = load_assignment(config["assignment"], folder / "source")
+    seconds = min(assignment.limits.run_seconds, PLATFORM_SECONDS - MARGIN_SECONDS)
+    private = (folder / "submission_metadata.json", folder / "results", folder / "source", folder / "submission")
+    options = Options(
+        secret=config["secret"], seconds=seconds, private=tuple(path for path in private if path.exists())
+    )
+    return grade(config["assignment"], _submitted(folder / "submission"), root=folder / "source", options=options)
+
+
+def _submitted(folder: Path) -> Path:
+    """The folder, or the one file in it: a lone zip or a lone file of another name is what the student meant."""
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")] if folder.is_dir() else []
+    alone = len(entries) == 1 and entries[0].is_file() and not entries[0].is_symlink()
+    return entries[0] if alone and entries[0].suffix.lower() in (".py", ".ipynb", ".zip") else folder
+
+
+def _make_private(folder: Path) -> None:
+    """What students must not read is root's alone; without Landlock, shared folders lose their write permission too.
+
+    The container is the platform's, made for this one submission: nobody else is here to mind.
+    """
+    for name, mode in (
+        ("source", 0o700),
+        ("submission", 0o700),
+        ("results", 0o700),
+        ("submission_metadata.json", 0o600),
+    ):
+        with suppress(OSError):
+            (folder / name).chmod(mode)
+    if not Confinement.available().landlock:
+        for shared in SHARED:
+            with suppress(OSError):
+                os.chmod(shared, os.stat(shared).st_mode & ~0o002)
+
+
+def _write_fault(folder: Path, error: BaseException) -> None:
+    """A result by hand, where even making one went wrong."""
+    folder.mkdir(parents=True, exist_ok=True)
+    told = "The grader had a problem of its own. This is not your fault: please tell the course staff, who can regrade."
+    kind = type(error).__name__ if not isinstance(error, GraderError) else error.message
+    text = json.dumps({"score": 0, "output": told, "extra_data": {"status": "fault", "reason": kind}})
+    (folder / "results.json").write_text(text)

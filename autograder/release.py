@@ -1,0 +1,140 @@
+"""Bundles: what students get, what Gradescope runs, what instructors keep. Allow-listed, and the same bytes every
+time."""
+
+import io
+import json
+import os
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.assignment import Assignment, find_root, suite_digest
+from autograder.errors import GraderError
+from autograder.starter import build, solution_blocks
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+PACKAGE_SUFFIXES = {".py", ".html", ".css", ".json", ".j2"}
+LOCAL_ROOMS = ("assignment", "submission", "checks", "sandbox")
+LOCAL_FILES = ("__init__.py", "errors.py", "local.py", "localrun.py", "plugin.py", "suite.py", "plain.py")
+EXECUTABLE = {"setup.sh", "run_autograder"}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A zip to be: its file name and its entries."""
+
+    name: str
+    files: dict[str, bytes]
+
+    def data(self) -> bytes:
+        """The zip, byte for byte the same for the same entries."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+            for path, data in sorted(self.files.items()):
+                info = zipfile.ZipInfo(path, EPOCH)
+                info.create_system = 3  # unix, so that the mode below counts
+                info.external_attr = (0o100755 if Path(path).name in EXECUTABLE else 0o100644) << 16
+                info.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(info, data)
+        return buffer.getvalue()
+
+
+def bundles(assignment: Assignment, secret: str = "") -> tuple[Bundle, ...]:
+    """Starter, autograder and solution of an assignment.
+
+    Args:
+        assignment: facts.
+        secret: of the course, from which the seeds of submissions are derived; by default a hash of what is hidden.
+
+    Raises:
+        GraderError: text of the solution would reach students.
+    """
+    made = (
+        Bundle(f"{assignment.name}-starter.zip", _starter(assignment)),
+        Bundle(f"{assignment.name}-autograder.zip", _autograder(assignment, secret)),
+        Bundle(f"{assignment.name}-solution.zip", {assignment.solution.name: assignment.solution.read_bytes()}),
+    )
+    _refuse_leaks(assignment, made[0])
+    return made
+
+
+def write_bundles(assignment: Assignment, folder: Path, secret: str = "") -> list[Path]:
+    """Write the bundles into a folder; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for bundle in bundles(assignment, secret):
+        path = folder / bundle.name
+        path.write_bytes(bundle.data())
+        written.append(path)
+    return written
+
+
+def _starter(assignment: Assignment) -> dict[str, bytes]:
+    return {f"{assignment.name}/{path}": data for path, data in build(assignment).items()} | {
+        f"{assignment.name}/deepgrade.pyz": _local_checker()
+    }
+
+
+def _local_checker() -> bytes:
+    """The part of the package that the public checks need, as one importable file."""
+    package = Path(__file__).parent
+    rooms = [path for room in LOCAL_ROOMS for path in sorted((package / room).glob("*.py"))]
+    files = {f"autograder/{path.relative_to(package).as_posix()}": path.read_bytes() for path in rooms}
+    files |= {f"autograder/{name}": (package / name).read_bytes() for name in LOCAL_FILES}
+    return Bundle("deepgrade.pyz", files).data()
+
+
+def _autograder(assignment: Assignment, secret: str) -> dict[str, bytes]:
+    root, package = find_root(), Path(__file__).parent
+    files = {
+        f"autograder/{path.relative_to(package).as_posix()}": path.read_bytes() for path in _package_files(package)
+    }
+    folder = f"assignments/{assignment.name}"
+    for pattern in ("assignment.toml", "mistakes.toml", "helpers.py", "public/*.py", "hidden/*.py"):
+        files |= {
+            f"{folder}/{path.relative_to(assignment.folder).as_posix()}": path.read_bytes()
+            for path in sorted(assignment.folder.glob(pattern))
+        }
+    files[f"solutions/{assignment.name}.py"] = assignment.solution.read_bytes()
+    files["constraints.txt"] = (root / "constraints.txt").read_bytes()
+    files["requirements.txt"] = "\n".join(_requirements(root)).encode() + b"\n"
+    config = {
+        "assignment": assignment.name,
+        "secret": secret or suite_digest(assignment),
+        "torch_index": os.environ.get("TORCH_INDEX", ""),
+    }
+    files["deepgrade.json"] = json.dumps(config, indent=1).encode() + b"\n"
+    for name in sorted(EXECUTABLE):
+        files[name] = (package / "bundle" / name).read_bytes()
+    return files
+
+
+def _package_files(package: Path) -> Iterator[Path]:
+    for path in sorted(package.rglob("*")):
+        parts = path.relative_to(package).parts
+        if path.is_file() and path.suffix in PACKAGE_SUFFIXES and "__pycache__" not in parts and parts[0] != "bundle":
+            yield path
+
+
+def _requirements(root: Path) -> list[str]:
+    """What the package needs at run time, as pyproject.toml says."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    return list(project["dependencies"])
+
+
+def _refuse_leaks(assignment: Assignment, starter: Bundle) -> None:
+    """No line of a solution, unless the stub's own text has it too, may stand in what students get."""
+    reference = assignment.solution.read_text()
+    lines = reference.splitlines()
+    stub = starter.files[f"{assignment.name}/{assignment.deliverable}.py"].decode()
+    for block in solution_blocks(reference, assignment):
+        body = "\n".join(lines[block.begin : block.end - 1]).strip("\n")
+        if len(body) > 40 and any(body in data.decode("utf-8", "ignore") for data in starter.files.values()):
+            raise GraderError(f"{assignment.name}: the starter bundle would hold the solution of {block.task}")
+    for path in starter.files:
+        if path.endswith((".pyc", ".pyo")) or "/hidden/" in path:
+            raise GraderError(f"{assignment.name}: the starter bundle would hold {path}")
+    if "BEGIN SOLUTION" in stub:
+        raise GraderError(f"{assignment.name}: the stub still has solution markers")
