@@ -194,7 +194,7 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain values, the messages of our own faults too: for stores that students do not read."""
-        return asdict(self) | {"schema_version": SCHEMA_VERSION}
+        return {**clean(asdict(self)), "schema_version": SCHEMA_VERSION}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Run":
@@ -276,20 +276,23 @@ def _test(line: Line, chars: int) -> dict[str, Any]:
 
 def _extra(thing: Line | Run, without: tuple[str, ...]) -> dict[str, Any]:
     """What the platform has no place for."""
-    values = {item.name: getattr(thing, item.name) for item in fields(thing) if item.name not in without}
-    return {name: str(value) if isinstance(value, Outcome) else value for name, value in values.items()}
+    return {item.name: clean(getattr(thing, item.name)) for item in fields(thing) if item.name not in without}
+
+
+def opening(line: Line) -> str:
+    """How a check ended, where more is to be said than passed or failed; else nothing."""
+    still = f"{line.max_score:g} {'point' if line.max_score == 1 else 'points'} can still be added."
+    return {
+        Outcome.BLOCKED: "Not run.",
+        Outcome.DEFERRED: f"Not measured yet: {still}",
+        Outcome.INCONCLUSIVE: f"Not measured, this machine was too unsteady for a verdict: {still}",
+    }.get(line.outcome, "")
 
 
 def told(line: Line) -> str:
     """What a student reads below a check: how it ended where that is not plain, the message, the hint."""
-    worth = f"{line.max_score:g} {'point' if line.max_score == 1 else 'points'}"
-    opening = {
-        Outcome.BLOCKED: "Not run.",
-        Outcome.DEFERRED: f"Not measured yet: {worth} still to come.",
-        Outcome.INCONCLUSIVE: f"Not measured: this machine was too unsteady for a verdict. {worth} still to come.",
-    }.get(line.outcome, "")
     hint = f"Hint: {line.hint}" if line.hint else ""
-    return "\n".join(part for part in (opening, line.message, hint) if part)
+    return "\n".join(part for part in (opening(line), line.message, hint) if part)
 
 
 def summary(run: Run) -> str:

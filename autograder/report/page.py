@@ -1,0 +1,144 @@
+"""One run as one HTML file: no scripts, no outside references, readable on a phone, in the dark and on paper.
+
+Text is escaped by the template engine, whoever it comes from; pictures are made of numbers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from autograder.plain import write_whole
+from autograder.report import signs, svg
+from autograder.results import Line, Outcome, Run, opening, shown, summary
+
+FILE_NAME = "report.html"
+TITLES = {"quiz": "Quiz"}  # of groups of checks that are no task
+
+
+def write_report(run: Run, folder: Path, *, reveal: bool = False) -> Path:
+    """Write report.html into a folder, whole or not at all; see `page`.
+
+    Returns:
+        The file's path.
+    """
+    return write_whole(Path(folder) / FILE_NAME, page(run, reveal=reveal))
+
+
+def page(run: Run, *, reveal: bool = False) -> str:
+    """The page that a student may read.
+
+    Args:
+        run: what was found.
+        reveal: also show checks that are withheld for now (after the due date, after publishing, hidden).
+
+    Returns:
+        The HTML text.
+    """
+    run = shown(run)
+    lines = tuple(line for line in run.lines if reveal or line.visibility == "visible")
+    visible = replace(run, lines=lines)
+    tasks = [
+        Task(run.task_titles.get(name) or TITLES.get(name, name), name, group)
+        for name, group in visible.by_task().items()
+    ]
+    text: str = _template().render(
+        run=visible,
+        withheld=len(run.lines) - len(lines),
+        summary=summary(run if len(lines) < len(run.lines) else replace(visible, lines=_as_visible(lines))),
+        tasks=tasks,
+        tally=_tally(lines),
+        unmeasured=[line for line in lines if line.outcome.is_pending],
+        ring=svg.ring_svg(visible.score, visible.pending, visible.max_score),
+    )
+    return text
+
+
+def _as_visible(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    return tuple(replace(line, visibility="visible") for line in lines)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task on the page: its title and its checks."""
+
+    title: str
+    name: str
+    lines: tuple[Line, ...]
+
+    @property
+    def score(self) -> float:
+        """Points earned."""
+        return sum(line.score for line in self.lines)
+
+    @property
+    def max_score(self) -> float:
+        """Points to be had."""
+        return sum(line.max_score for line in self.lines)
+
+    @property
+    def share(self) -> float:
+        """Of the points, in 0..1; a task without points is complete."""
+        return self.score / self.max_score if self.max_score else 1.0
+
+
+def _tally(lines: Sequence[Line]) -> list[tuple[signs.Sign, int]]:
+    """How many checks ended in each way, in the order in which signs are listed."""
+    found = [signs.sign(line) for line in lines]
+    order = [signs.SIGNS[Outcome.PASSED], signs.PARTLY, *list(signs.SIGNS.values())[1:]]
+    return [(kind, found.count(kind)) for kind in order if kind in found]
+
+
+def pictures(line: Line) -> list[tuple[str, Markup]]:
+    """Caption and picture of whatever a line has to show."""
+    cost, race = line.figures.get("cost"), line.figures.get("race")
+    found = []
+    if line.picture and line.outcome is Outcome.FAILED:
+        caption = "Where your answer differs, along its last two axes: the stronger the colour, the more."
+        found.append((caption, svg.heatmap_svg(line.picture)))
+    if isinstance(cost, list) and cost:
+        found.append(
+            ("What your code did; ▲ marks the reference, ┃ the limit. Each scale is logarithmic.", svg.bars_svg(cost))
+        )
+    if isinstance(race, dict):
+        caption = "Every timed turn is a dot, the best of each side a bar; the axis is logarithmic."
+        found.append((caption, svg.race_svg(race)))
+    return [(caption, picture) for caption, picture in found if picture]
+
+
+def facts(line: Line) -> list[tuple[str, str]]:
+    """Figures that are plain numbers or words, as label and text."""
+    plain = {name: value for name, value in line.figures.items() if isinstance(value, str | int | float)}
+    return [(name, value if isinstance(value, str) else svg.amount(float(value))) for name, value in plain.items()]
+
+
+def on_off(value: Any) -> str:
+    """A protection's state in a word."""
+    return "on" if value is True else str(value) if value else "off"
+
+
+def moment(started: str) -> str:
+    """A time as people write it; whatever is no ISO 8601 stays as it is."""
+    try:
+        return datetime.fromisoformat(started).astimezone(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0")
+    except ValueError:
+        return started
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"points": signs.points, "sign": signs.sign, "duration": svg.duration, "on_off": on_off}
+    environment.filters |= {"pictures": pictures, "facts": facts, "opening": opening, "moment": moment}
+    return environment.get_template("page.html.j2")

@@ -1,0 +1,125 @@
+"""The results on a terminal, for who grades: a live count, then a table by task and what each lost check says."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from autograder.report.signs import SIGNS, points, sign
+from autograder.results import Line, Outcome, Run, opening
+
+
+class GradingProgress:
+    """A line that counts outcomes while checks end. A context manager; call it with each line of results."""
+
+    def __init__(self, console: Console, label: str) -> None:
+        columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._label = label
+        self._counts: Counter[Outcome] = Counter()
+        self._task = self._progress.add_task(label, total=None)
+
+    def __call__(self, line: Line) -> None:
+        """One more check has ended."""
+        self._counts[line.outcome] += 1
+        counted = "  ".join(f"{SIGNS[kind].symbol} {self._counts[kind]}" for kind in SIGNS if self._counts[kind])
+        self._progress.update(self._task, description=f"{self._label}  {counted}  {line.name[:60]}")
+
+    def __enter__(self) -> "GradingProgress":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+
+def progress(console: Console, label: str) -> GradingProgress:
+    """A `GradingProgress` to use in a `with` statement."""
+    return GradingProgress(console, label)
+
+
+def show(run: Run, console: Console, files: Sequence[Path] = ()) -> None:
+    """Print a run.
+
+    Args:
+        run: what was found.
+        console: to print on.
+        files: that were written, named at the end.
+    """
+    console.print(_table(run))
+    for line in run.lines:
+        if line.outcome is not Outcome.PASSED and not (run.reason and line.outcome is Outcome.BLOCKED):
+            _explain(line, console)
+    for note in run.notes:
+        console.print(Text(f"Note: {note}", style="yellow"))
+    if run.has_fault or run.reason:
+        console.print(_ending(run))
+    console.print(_total(run), soft_wrap=True)
+    if files:
+        console.print(Text("Written: " + ", ".join(str(file) for file in files), style="dim"), soft_wrap=True)
+
+
+def _table(run: Run) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    table.title = Text(f"{run.title}: {run.submission_name}", style="bold not italic")
+    table.add_column("")
+    table.add_column("check", ratio=1)
+    table.add_column("points", justify="right", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    for task, lines in run.by_task().items():
+        earned, possible = sum(line.score for line in lines), sum(line.max_score for line in lines)
+        title = Text(run.task_titles.get(task, task), style="bold")
+        table.add_row("", title, Text(f"{points(earned)}/{points(possible)}", style="bold"), "")
+        for line in lines:
+            table.add_row(line.number, Text(line.name), *_ended(line))
+        table.add_section()
+    return table
+
+
+def _ended(line: Line) -> tuple[Text, Text]:
+    shown = sign(line)
+    took = f"{line.score:g}/{line.max_score:g}" if line.max_score else "–"
+    return Text(took), Text(f"{shown.symbol} {shown.word}", style=shown.colour)
+
+
+def _explain(line: Line, console: Console) -> None:
+    """What a lost check says, and the hint."""
+    shown = sign(line)
+    head = " ".join(part for part in (shown.symbol, line.number, line.name) if part)
+    console.print(Text(head, style=f"bold {shown.colour}"), soft_wrap=True)
+    for part in (opening(line), line.message):
+        if part:
+            console.print(Padding(Text(part), (0, 0, 0, 4), expand=False))
+    if line.hint:
+        console.print(Padding(Text(f"Hint: {line.hint}", style="cyan"), (0, 0, 0, 4), expand=False))
+    console.print()
+
+
+def _ending(run: Run) -> Panel:
+    if run.has_fault:
+        title, style = "the grader failed: repair it and grade again", "magenta"
+    elif run.status == "unreadable":
+        title, style = "nothing could be graded", "red"
+    else:
+        title, style = "no check could be run", "red"
+    return Panel(Text(run.reason or "See the checks above."), title=title, title_align="left", border_style=style)
+
+
+def _total(run: Run) -> Text:
+    counted = Counter(sign(line) for line in run.lines)
+    parts = ", ".join(f"{count} {shown.word}" for shown, count in counted.items())
+    text = Text(f"{points(run.score)} of {points(run.max_score)} points", style="bold")
+    text.append(f"  {parts or 'no checks'}; seed {run.seed}, {run.duration:.1f} s", style="not bold")
+    if run.pending:
+        text.append(f"\n{points(run.pending)} points are not measured yet", style="cyan")
+    return text
