@@ -165,8 +165,8 @@ def attention_forward(
         a query that may attend to none gets 0.
 
     Example:
-        q = [[2, 0, 0, 0]], k = [[ln 3, 0, 0, 0], [0, 1, 0, 0]], v = [[4], [8]]: the scores are ln 3 and 0, the weights
-        3/4 and 1/4, the output [[5]].
+        q = [[2, 0, 0, 0]], k = [[ln 3, 0, 0, 0], [0, 1, 0, 0]], v = [[4, 0], [8, 4]]: the scores are ln 3 and 0, the
+        weights 3/4 and 1/4, the output [[5, 1]].
     """
     ### BEGIN SOLUTION attention.attention
     scores = q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
@@ -297,6 +297,7 @@ class MultiHeadAttention(nn.Module):
 
 
 # Task 7: flash -----------------------------------------------------------------------------------------------------
+
 
 ### BEGIN SOLUTION attention.flash
 KEY_BLOCK = 128

@@ -191,7 +191,8 @@ def test_attention_ignores_a_masked_key_however_high_its_score(attention: Module
 
 def test_attention_worked_example_of_the_docstring(attention: ModuleType) -> None:
     k = np.array([[math.log(3), 0, 0, 0], [0, 1, 0, 0]])
-    assert_allclose(attention.attention_forward(np.array([[2.0, 0, 0, 0]]), k, np.array([[4.0], [8]]))[0], [[5]])
+    out, _ = attention.attention_forward(np.array([[2.0, 0, 0, 0]]), k, np.array([[4.0, 0], [8, 4]]))
+    assert_allclose(out, [[5, 1]])
 
 
 # causal_mask -------------------------------------------------------------------------------------------------------
