@@ -22,7 +22,7 @@ def poison() -> None:
 
 
 def _filled(make: Callable[..., Any], fill: Callable[[Any], None]) -> Callable[..., Any]:
-    if hasattr(make, "__wrapped__"):
+    if hasattr(make, "fills"):
         return make  # once is enough
 
     @functools.wraps(make)
@@ -31,6 +31,7 @@ def _filled(make: Callable[..., Any], fill: Callable[[Any], None]) -> Callable[.
         fill(made)
         return made
 
+    vars(filled)["fills"] = fill
     return filled
 
 

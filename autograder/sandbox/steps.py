@@ -135,7 +135,12 @@ def value(submission: Submission, name: str, args: list[Any], kwargs: dict[str, 
 
 def run(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
     """A helper of the assignment, given the submission's module."""
-    return getattr(submission.helpers, name)(submission.module, *args, **kwargs)
+    try:
+        return getattr(submission.helpers, name)(submission.module, *args, **kwargs)
+    except AttributeError as error:
+        if error.obj is submission.module:
+            submission.public(error.name)
+        raise
 
 
 def pair(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
