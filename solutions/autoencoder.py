@@ -54,7 +54,7 @@ def pca(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         free, and so is their choice where variances are equal.
 
     Example:
-        [[3, 0], [-1, 0], [1, 1], [1, -1]] with k = 1 gives mean [1, 0] and components [[1, 0]] or [[-1, 0]].
+        [[3, 2], [-1, 2], [1, 3], [1, 1]] with k = 1 gives mean [1, 2] and components [[1, 0]] or [[-1, 0]].
     """
     ### BEGIN SOLUTION autoencoder.pca
     mean = x.mean(axis=0)
@@ -75,7 +75,7 @@ def pca_reconstruct(x: np.ndarray, mean: np.ndarray, components: np.ndarray) -> 
         Array of shape (m, d): the nearest point of the subspace through `mean` for every sample.
 
     Example:
-        The four points of `pca`'s example come back as [[3, 0], [-1, 0], [1, 0], [1, 0]].
+        The four points of `pca`'s example come back as [[3, 2], [-1, 2], [1, 2], [1, 2]].
     """
     ### BEGIN SOLUTION autoencoder.pca
     scores = (x - mean) @ components.T
@@ -251,6 +251,8 @@ def leading_basis(short: Tensor, k: int) -> Tensor:
     for _ in range(POWER_STEPS):
         basis = torch.linalg.qr(short @ (short.T @ basis)).Q
     return basis
+
+
 ### END SOLUTION
 
 
