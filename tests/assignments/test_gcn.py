@@ -110,7 +110,7 @@ def test_normalize_adjacency_is_the_matrix_formula(gcn: ModuleType, graph: Graph
     np.testing.assert_allclose(got, scale @ with_loops @ scale, rtol=1e-13)
 
 
-def test_normalize_adjacency_of_the_path_has_the_lectures_row_sums(gcn: ModuleType) -> None:
+def test_normalize_adjacency_of_the_path_has_the_row_sums_known_for_it(gcn: ModuleType) -> None:
     edges, value = gcn.normalize_adjacency(both_ways(nx.path_graph(3)), 3)
     np.testing.assert_allclose(dense(edges, value, 3).sum(axis=1), [0.908, 1.150, 0.908], atol=5e-4)
 
