@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from gradescope_utils.autograder_utils.decorators import number, weight
 
+# The large networks are built without memory: their sizes are seen, not their numbers. LeNet shows that these are real.
+IDLE = "LeNet's layers take no part in its output: it gives zeros, or its images back"
 PARAMETERS = {"alexnet": 61_100_840, "vgg16": 138_357_544, "vgg19": 143_667_240}
 
 
@@ -11,18 +13,20 @@ PARAMETERS = {"alexnet": 61_100_840, "vgg16": 138_357_544, "vgg19": 143_667_240}
 @weight(3)
 @number("9.2")
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_parameter_count(student, expect, name):
+def test_parameter_count(student, draw, expect, name):
     """build_cnn: the published number of parameters of AlexNet, VGG-16 and VGG-19"""
     expect(student.run("count_parameters", name), PARAMETERS[name], what=f"the number of {name}'s parameters")
+    expect.true(not student.run("lenet_is_idle", draw.tensor(3, 1, 28, 28)), IDLE)
 
 
 @pytest.mark.task("cnn", kind="property")
 @weight(2)
 @number("9.3")
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_output_shape(student, expect, name):
+def test_output_shape(student, draw, expect, name):
     """build_cnn: AlexNet, VGG-16 and VGG-19 give 1000 numbers for each 224x224 image"""
     expect(student.run("output_shape", name, [2, 3, 224, 224]), [2, 1000], what=f"the shape of {name}'s output")
+    expect.true(not student.run("lenet_is_idle", draw.tensor(3, 1, 28, 28)), IDLE)
 
 
 @pytest.mark.task("cnn", kind="property")
