@@ -110,7 +110,9 @@ def starter(names: tuple[str, ...], check: bool) -> None:
 
 @cli.command()
 @click.argument("names", nargs=-1)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("dist"), show_default=True, help="Folder for the bundles.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("dist"), show_default=True, help="Folder for the bundles."
+)
 def release(names: tuple[str, ...], out: Path) -> None:
     """Audit the assignments NAMES (all, if none is given), then build the bundles for students, Gradescope and staff.
 
@@ -124,7 +126,9 @@ def release(names: tuple[str, ...], out: Path) -> None:
     console = Console()
     for name in names or assignment_names():
         if show_audit(audit(name), console):
-            raise GraderError(f"{name} is not released: its audit has exceptions", help="Mend the grading, then release.")
+            raise GraderError(
+                f"{name} is not released: its audit has exceptions", help="Mend the grading, then release."
+            )
         for path in write_bundles(load_assignment(name), out, os.environ.get(SECRET, "")):
             click.echo(f"{path}  {path.stat().st_size / 1024:.0f} KiB")
 

@@ -9,10 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,14 @@ BOOT = "import sys; sys.path.insert(0, {root!r}); from autograder.launcher impor
 
 
 def clean_environment() -> dict[str, str]:
-    """What the launcher is born with: nothing of ours, one thread, few malloc arenas."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    """What the launcher is born with: nothing of ours, one thread, memory in huge pages.
+
+    A fork copies the page tables, and a warm process has 40,000 small pages: huge ones make a fork seven times as fast.
+    """
+    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    memory = {"PYTHONMALLOC": "malloc", "MALLOC_ARENA_MAX": "2", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
     path = "/usr/local/bin:/usr/bin:/bin"
-    return {"PATH": path, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2", "PYTORCH_NVML_BASED_CUDA_CHECK": "1", **threads}
+    return {"PATH": path, "LANG": "C.UTF-8", "PYTORCH_NVML_BASED_CUDA_CHECK": "1", **memory, **threads}
 
 
 @dataclass
@@ -39,12 +44,13 @@ class Engine:
     _process: subprocess.Popen[bytes] | None = None
     _control: socket.socket | None = None
     _ready: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> "Engine":
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         boot = BOOT.format(root=str(Path(__file__).resolve().parents[1]), control=theirs.fileno())
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-c", boot],
+            [sys.executable, "-P", "-s", "-B", "-c", boot],
             env=clean_environment(),
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -81,7 +87,8 @@ class Engine:
         Raises:
             GraderError: the launcher cannot be started or has died.
         """
-        self._wait_ready()
+        with self._lock:
+            self._wait_ready()
         ours, theirs = socket.socketpair()
         assert self._control is not None
         try:
