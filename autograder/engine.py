@@ -29,7 +29,7 @@ def clean_environment() -> dict[str, str]:
 
     A fork copies the page tables, and a warm process has 40,000 small pages: huge ones make a fork seven times as fast.
     """
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     memory = {"PYTHONMALLOC": "malloc", "MALLOC_ARENA_MAX": "2", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
     path = "/usr/local/bin:/usr/bin:/bin"
     return {"PATH": path, "LANG": "C.UTF-8", "PYTORCH_NVML_BASED_CUDA_CHECK": "1", **memory, **threads}

@@ -139,7 +139,7 @@ def run(submission: Submission, name: str, args: list[Any], kwargs: dict[str, An
         return getattr(submission.helpers, name)(submission.module, *args, **kwargs)
     except AttributeError as error:
         if error.obj is submission.module:
-            submission.public(error.name)
+            submission.public(str(error.name))
         raise
 
 
