@@ -192,6 +192,10 @@ class Run:
             grouped[line.task] = (*grouped.get(line.task, ()), line)
         return grouped
 
+    def title_of(self, task: str) -> str:
+        """A task's title, or its name where none is known."""
+        return self.task_titles.get(task) or task.replace("_", " ").capitalize()
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, as plain values, the messages of our own faults too: for stores that students do not read."""
         return {**clean(asdict(self)), "schema_version": SCHEMA_VERSION}

@@ -96,8 +96,9 @@ def test_every_run_is_valid_and_has_a_score(status: str, reason: str | None, lin
     assert data["output"]
 
 
-def test_the_platform_is_told_passed_only_for_a_pass() -> None:
-    for test, each in zip(written(sample_run())["tests"], sample_lines(), strict=True):
+def test_the_platform_is_told_passed_for_a_pass_and_nothing_else() -> None:
+    lines = (*sample_lines(), line("worth nothing", "t", "passed", 0), line("a part of it", "t", "passed", 5, score=0))
+    for test, each in zip(written(sample_run(lines=lines))["tests"], lines, strict=True):
         assert (test["status"] == "passed") == (each.outcome is Outcome.PASSED)
         assert test["extra_data"]["outcome"] == each.outcome
 

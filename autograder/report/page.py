@@ -18,7 +18,6 @@ from autograder.report import signs, svg
 from autograder.results import Line, Outcome, Run, opening, shown, summary
 
 FILE_NAME = "report.html"
-TITLES = {"quiz": "Quiz"}  # of groups of checks that are no task
 
 
 def write_report(run: Run, folder: Path, *, reveal: bool = False) -> Path:
@@ -43,10 +42,7 @@ def page(run: Run, *, reveal: bool = False) -> str:
     run = shown(run)
     lines = tuple(line for line in run.lines if reveal or line.visibility == "visible")
     visible = replace(run, lines=lines)
-    tasks = [
-        Task(run.task_titles.get(name) or TITLES.get(name, name), name, group)
-        for name, group in visible.by_task().items()
-    ]
+    tasks = [Task(run.title_of(name), group) for name, group in visible.by_task().items()]
     text: str = _template().render(
         run=visible,
         withheld=len(run.lines) - len(lines),
@@ -68,7 +64,6 @@ class Task:
     """A task on the page: its title and its checks."""
 
     title: str
-    name: str
     lines: tuple[Line, ...]
 
     @property

@@ -57,7 +57,7 @@ def show(run: Run, console: Console, files: Sequence[Path] = ()) -> None:
         files: that were written, named at the end.
     """
     console.print(_table(run))
-    for line in run.lines:
+    for line in (line for lines in run.by_task().values() for line in lines):
         if line.outcome is not Outcome.PASSED and not (run.reason and line.outcome is Outcome.BLOCKED):
             _explain(line, console)
     for note in run.notes:
@@ -78,7 +78,7 @@ def _table(run: Run) -> Table:
     table.add_column("outcome", no_wrap=True)
     for task, lines in run.by_task().items():
         earned, possible = sum(line.score for line in lines), sum(line.max_score for line in lines)
-        title = Text(run.task_titles.get(task, task), style="bold")
+        title = Text(run.title_of(task), style="bold")
         table.add_row("", title, Text(f"{points(earned)}/{points(possible)}", style="bold"), "")
         for line in lines:
             table.add_row(line.number, Text(line.name), *_ended(line))
