@@ -171,6 +171,12 @@ def test_task_of_knows_functions_and_pairs(course: Path, name: str, task: str) -
     assert load_assignment("net", course).task_of(name).name == task
 
 
+def test_task_of_knows_a_pair_only_where_there_is_one(course: Path) -> None:
+    edited(course, "assignment.toml", '[pairs.dense]\ngradients = ["dx", "dw"]\n', "")
+    with pytest.raises(GraderError, match="no task has a 'dense'"):
+        load_assignment("net", course).task_of("dense")
+
+
 @pytest.mark.parametrize("name", ["unrol", "unroll_forward", "", "_forward"])
 def test_task_of_refuses_names_outside_the_contract(course: Path, name: str) -> None:
     with pytest.raises(GraderError, match=f"^net: no task has a '{name}'"):
@@ -312,6 +318,8 @@ def test_checks_are_read_from_their_decorators(course: Path) -> None:
 
 def test_of_two_weights_the_outer_one_wins(course: Path) -> None:
     edited(course, "hidden/test_net.py", "@weight(4)", "@weight(4)\n@partial_credit(3)")
+    assert points(load_assignment("net", course))[1].weight == 4
+    edited(course, "hidden/test_net.py", "@partial_credit(3)", "@weight(9)")
     assert points(load_assignment("net", course))[1].weight == 4
 
 

@@ -248,6 +248,12 @@ def test_a_solution_at_module_level_leaves_no_gap(net: Assignment) -> None:
     assert "\n\n\n\n" not in stub
 
 
+def test_blank_lines_around_what_is_gone_do_not_add_up(course: Path) -> None:
+    stub = stub_source(load_assignment("net", course))
+    edit(course / "solutions/net.py", "### END SOLUTION\ndef as_pair", "### END SOLUTION\n\n\ndef as_pair")
+    assert stub_source(load_assignment("net", course)) == stub
+
+
 def test_the_stub_runs_and_its_functions_name_their_task(net: Assignment, tmp_path: Path) -> None:
     file = tmp_path / "stub.py"
     file.write_text(stub_source(net))
@@ -344,6 +350,13 @@ QUIZ_MARK = "### BEGIN SOLUTION net.quiz"
             id="end, no space",
         ),
         pytest.param(SQRT, SQRT.replace("    x = math.sqrt(x)\n", ""), "    ### BEGIN", "wraps no code", id="no code"),
+        pytest.param(
+            "### BEGIN SOLUTION net.dense\ndef _s",
+            "@property\n### BEGIN SOLUTION net.dense\ndef _s",
+            "@property",
+            "cuts this in two",
+            id="cut off its decorator",
+        ),
         pytest.param(DENSE, "    return (x *\n" + END + "    w)\n", "    return (x", "cuts this in two", id="cut"),
         pytest.param(
             "### END SOLUTION\n" + PAIR,
@@ -375,6 +388,11 @@ def test_broken_markers_are_refused_by_file_and_line(course: Path, old: str, new
         pytest.param('{"q1": "b", "q2": "a"}', '{"q1": chr(98), "q2": "a"}', r"must be QUIZ = \{"),
         pytest.param('QUIZ = {"q1"', 'QUIZZ = {"q1"', r"must be QUIZ = \{"),
         pytest.param('QUIZ = {"q1"', 'X = 1\nQUIZ = {"q1"', r"must be QUIZ = \{"),
+        pytest.param(
+            '### BEGIN SOLUTION net.quiz\nQUIZ = {"q1": "b", "q2": "a"}\n### END SOLUTION\n',
+            'def quiz():\n    ### BEGIN SOLUTION net.quiz\n    QUIZ = {"q1": "b", "q2": "a"}\n    ### END SOLUTION\n',
+            r"must be QUIZ = \{.*\} at module level",
+        ),
         pytest.param("net.quiz", "net.extras", r"0 solutions are called net.quiz, not 1"),
         pytest.param(
             "BEGIN SOLUTION net.extras\nimport", "BEGIN SOLUTION net.quiz\nimport", "2 solutions are called net.quiz"

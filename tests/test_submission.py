@@ -240,8 +240,19 @@ def test_a_device_is_refused(take: Take) -> None:
         take(Path("/dev/zero"))
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/etc/passwd")], ids=["fifo", "link"])
+def test_a_file_that_is_exchanged_after_it_was_looked_at_is_not_read(
+    take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "conv.py")
+    for room in ("_files", "_collect"):
+        monkeypatch.setattr(f"autograder.submission.{room}.kind_at", lambda path: "a file")
+    with pytest.raises(SubmissionError, match=r"conv\.py is neither a file|conv\.py cannot be read .Too many levels"):
+        take(tmp_path / "conv.py")
+
+
 @pytest.mark.parametrize(("name", "limit"), [("conv.py", 5), ("conv.ipynb", 10)])
-def test_a_file_beyond_its_limit_is_refused_unread(take: Take, tmp_path: Path, name: str, limit: int) -> None:
+def test_a_file_beyond_its_limit_is_refused(take: Take, tmp_path: Path, name: str, limit: int) -> None:
     file = put(tmp_path / name)
     os.truncate(file, 1 << 40)  # sparse
     with pytest.raises(SubmissionError, match=f"{name} is larger than {limit} MiB"):
@@ -420,6 +431,7 @@ HALF = CODE + UNDONE
         pytest.param(STUB, cells(CODE.decode()), "conv.ipynb", id="the module is untouched"),
         pytest.param(STUB, cells(HALF.decode()), "conv.ipynb", id="the notebook has more"),
         pytest.param(CODE, cells(CODE.decode()), "conv.py", id="equal"),
+        pytest.param(STUB.replace(b"raise", b"pass  # raise"), cells(HALF.decode()), "conv.py", id="commented out"),
         pytest.param(STUB, b"{", "conv.ipynb", id="the notebook is broken, which is then said"),
         pytest.param(STUB, b" " * (11 << 20), "conv.py", id="the notebook is too large"),
     ],
@@ -583,6 +595,34 @@ def test_a_member_whose_bytes_are_damaged_is_refused(take: Take, tmp_path: Path)
         take(patched(path, b"return x", b"return y"))
 
 
+def test_a_member_that_cannot_be_unpacked_is_refused(take: Take, tmp_path: Path) -> None:
+    path = zipped(tmp_path / "mine.zip", ("conv.py", CODE * 20))
+    start = path.read_bytes().index(b"conv.py") + len(b"conv.py")
+    with pytest.raises(SubmissionError, match=r"is damaged, or not a zip .Error -3 while decompressing"):
+        take(patched(path, path.read_bytes()[start : start + 10], b"\xff" * 10))
+
+
+LISTED = {"version": 6, "packed": 20, "size": 24, "offset": 42}  # where they stand in a table of contents
+LIES = [
+    {"version": 99},
+    {"packed": 5},
+    {"packed": 1 << 20, "size": 1 << 20},
+    {"size": 5},
+    {"offset": 50},
+    {"offset": 10**9},
+]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=str)
+def test_a_table_of_contents_that_lies_is_refused(take: Take, tmp_path: Path, lie: dict[str, int]) -> None:
+    path = zipped(tmp_path / "mine.zip", ("conv.py", CODE), method=zipfile.ZIP_STORED)
+    data = bytearray(path.read_bytes())
+    for field, value in lie.items():
+        struct.pack_into("<H" if field == "version" else "<I", data, data.index(b"PK\1\2") + LISTED[field], value)
+    with pytest.raises(SubmissionError, match="is damaged, or not a zip"):
+        take(put(path, bytes(data)))
+
+
 def test_a_name_in_a_false_encoding_is_refused(take: Take, tmp_path: Path) -> None:
     path = zipped(tmp_path / "mine.zip", ("é.py", b"x"), ("conv.py", CODE))
     with pytest.raises(SubmissionError, match="is damaged, or not a zip"):
@@ -677,6 +717,10 @@ KEPT = [
     pytest.param(["def helper(): return 1", "def conv(x): return helper()"], "def helper()", id="a helper"),
     pytest.param(["def conv(x): return a()", "def a(): return b()", "def b(): return 1"], "def b()", id="its helper"),
     pytest.param(["def conv(x): return a()", "def a(): return conv(0)"], "def a()", id="in a circle"),
+    pytest.param(
+        ["def a(): pass", "class Net:\n    def f(self):\n        return a()"], "def a()", id="a method's helper"
+    ),
+    pytest.param(["import math", "conv = lambda x: [lambda: math.pi]"], "import math", id="deep inside"),
     pytest.param(["class Base: pass", "class Net(Base): pass"], "class Base", id="a base class"),
     pytest.param(["SIZE = 3", "def conv(x, size=SIZE): pass"], "SIZE = 3", id="a default"),
     pytest.param(["Size = int", "def conv(x: Size): pass"], "Size = int", id="an annotation"),
@@ -735,13 +779,15 @@ DROPPED = [
     pytest.param("x = train()\ny = x", "train", id="a local name of a task is no need"),
     pytest.param("if __name__ == '__main__':\n    conv(1)", "__main__", id="main"),
     pytest.param("del conv", "del", id="del"),
-    pytest.param("import math\nmath.pi = 3", "math", id="a change of a library"),
+    pytest.param("math.pi = 3", "pi", id="a change of a library"),
+    pytest.param("report = conv.__name__", "report", id="a look at a task"),
 ]
 
 
 @pytest.mark.parametrize(("extra", "gone"), DROPPED)
 def test_what_no_task_needs_is_left_out(take: Take, tmp_path: Path, extra: str, gone: str) -> None:
-    source = module(take, tmp_path / "conv.ipynb", "def conv(x):\n    y = x\n    return y", extra)
+    code = "import math\n\ndef conv(x):\n    y = x\n    return y + math.e"
+    source = module(take, tmp_path / "conv.ipynb", code, extra)
     assert gone not in source.split("# notebook cell 1\n")[1]
 
 
@@ -758,6 +804,10 @@ def test_future_imports_come_first(take: Take, tmp_path: Path) -> None:
     )
     assert source.split("\n")[1] == "from __future__ import annotations"
     exec(compile(source, "conv.py", "exec"), {})
+
+
+def test_an_odd_escape_in_a_text_is_no_concern(take: Take, tmp_path: Path) -> None:
+    assert r"return '\d'" in module(take, tmp_path / "conv.ipynb", r"def conv(x): return '\d'")
 
 
 def test_an_encoding_cookie_in_a_cell_means_nothing(take: Take, tmp_path: Path) -> None:

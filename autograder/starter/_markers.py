@@ -14,6 +14,7 @@ ALMOST = re.compile(r"\b(BEGIN|END)[\W_]*SOLUTION\b", re.IGNORECASE)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Scope = Function | ast.ClassDef
+BODY = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _wrapped(
             continue
         if block.begin < first and last < block.end:
             yield child, scopes
-        elif first < block.begin and any(_statements(child)):
+        elif _header_end(child) < block.begin and any(_statements(child)):
             yield from _wrapped(block, child, (*scopes, child) if isinstance(child, Scope) else scopes, assignment)
         else:
             raise _fault(assignment, first, f"a marker of the solution in line {block.begin} cuts this in two")
@@ -112,6 +113,12 @@ def _statements(node: ast.AST) -> Iterator[ast.stmt]:
             yield child
         elif isinstance(child, ast.ExceptHandler | ast.match_case):
             yield from _statements(child)
+
+
+def _header_end(node: ast.stmt) -> int:
+    """The last line of what stands before a statement's body: decorators, signature, condition."""
+    parts = (part for child in ast.iter_child_nodes(node) if not isinstance(child, BODY) for part in ast.walk(child))
+    return max([node.lineno, *(getattr(part, "end_lineno", 0) for part in parts)])
 
 
 def first_line(node: ast.stmt) -> int:

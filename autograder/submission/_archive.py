@@ -31,7 +31,7 @@ OUTSIDE = "outside of the archive"
 CHUNK = 1 << 16
 ENCRYPTED = 0x1  # in a member's flags
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others may ask for gigabytes before the first byte
-DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError, OverflowError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, NotImplementedError)
 HELP = "Make a new zip of the one file, or hand in the file itself."
 
 
@@ -55,7 +55,7 @@ def archive_entries(path: Path) -> list[Entry]:
 
 def _kind(member: zipfile.ZipInfo, place: PurePosixPath) -> str:
     has_drive = any(part.endswith(":") for part in place.parts[:1])
-    if place.is_absolute() or has_drive or ".." in place.parts or "\0" in member.orig_filename:
+    if place.is_absolute() or has_drive or ".." in place.parts:
         return OUTSIDE
     mode = member.external_attr >> 16
     if member.is_dir() or not place.parts:

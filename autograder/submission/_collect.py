@@ -17,6 +17,10 @@ from autograder.submission._module import module_text
 from autograder.submission._notebook import module_of
 
 SUFFIXES = (".py", ".ipynb", ".zip")
+FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+UNFINISHED = re.compile(
+    rb"""(?<!#)(?<!# )raise NotImplementedError\(\\?["']\w+\.\w+"""
+)  # as in the stub, in JSON or not
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def _choose(entries: Iterable[Entry], where: str, assignment: Assignment) -> tup
     if len({entry.path.parent for entry in found}) > 1 or len(found) > len({entry.path for entry in found}):
         listed = ", ".join(shown(entry.path) for entry in found[:5])
         raise SubmissionError(f"{where} holds several to choose from: {listed}", help="Hand in the one to be graded.")
-    return _less_unfinished(found, assignment) if len(found) > 1 else (found[0], ())
+    return _less_unfinished(found) if len(found) > 1 else (found[0], ())
 
 
 def _not_found(where: str, odd: list[Entry], others: list[str], assignment: Assignment) -> SubmissionError:
@@ -106,13 +110,12 @@ def _not_found(where: str, odd: list[Entry], others: list[str], assignment: Assi
     return SubmissionError(f"{message}, only {listed}" if listed else message, help=_advice(assignment))
 
 
-def _less_unfinished(found: list[Entry], assignment: Assignment) -> tuple[Entry, tuple[str, ...]]:
+def _less_unfinished(found: list[Entry]) -> tuple[Entry, tuple[str, ...]]:
     """Of module and notebook the one where fewer tasks still raise what the stub raises; the module, if equal."""
-    stub = re.compile(rb"""raise NotImplementedError\(\\?["']%s\.""" % assignment.name.encode())
 
     def unfinished(entry: Entry) -> float:
         try:
-            return len(stub.findall(entry.read()))
+            return len(UNFINISHED.findall(entry.read()))
         except SubmissionError:
             return math.inf
 
@@ -135,7 +138,7 @@ def _stage(data: bytes, target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
+        with open(os.open(target, FLAGS, 0o644), "wb") as file:
             file.write(data)
         target.chmod(0o644)  # whatever the umask
     except OSError as error:

@@ -118,10 +118,10 @@ def read_file(path: Path) -> bytes:
     limit = limit_of(path.name)
     with open(open_file(path), "rb") as file:
         try:
-            data = file.read(limit + 1) if os.fstat(file.fileno()).st_size <= limit else None
+            data = file.read(limit + 1)
         except OSError as error:
             raise SubmissionError(f"{shown(path.name)} cannot be read ({reason(error)})") from error
-    if data is None or len(data) > limit:
+    if len(data) > limit:
         raise too_large(path.name)
     return data
 
