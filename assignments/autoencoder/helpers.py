@@ -34,15 +34,15 @@ def mean_of_pca(submission: ModuleType, x: np.ndarray, k: int) -> Any:
 
 
 def projector_of_pca(submission: ModuleType, x: np.ndarray, k: int) -> Any:
-    """C'C for the components C that `pca` returns, (d, d): the same whatever their signs."""
-    components = submission.pca(x, k)[1]
-    return components.T @ components
+    """The mean that `pca` returns, and C'C for its components C, (d, d): the same whatever their signs."""
+    mean, components = submission.pca(x, k)
+    return mean, components.T @ components
 
 
 def variances_of_pca(submission: ModuleType, x: np.ndarray, k: int) -> Any:
     """Variance of the data along each of the components that `pca` returns, in their order, (k,)."""
-    components = submission.pca(x, k)[1]
-    return ((x - x.mean(axis=0)) @ components.T).var(axis=0)
+    mean, components = submission.pca(x, k)
+    return ((x - mean) @ components.T).var(axis=0)
 
 
 def encode(submission: ModuleType, init: tuple[int, ...], state: dict[str, Tensor], x: Tensor) -> Any:
@@ -99,6 +99,12 @@ def denoise(submission: ModuleType, x: Tensor, weight: Tensor, sigma: float, see
     if isinstance(loss, Tensor) and loss.requires_grad:
         loss.backward()
     return {"loss": loss, "seen": torch.cat(model.seen) if model.seen else None, "gradient": model.weight.grad}
+
+
+def denoise_quietly(submission: ModuleType, x: Tensor, weight: Tensor, sigma: float, seed: int) -> tuple[Any, Any]:
+    """As `denoise`, without what the model was given: the loss and the gradient only."""
+    report = denoise(submission, x, weight, sigma, seed)
+    return report["loss"], report["gradient"]
 
 
 def projection_gradient(submission: ModuleType, x: Tensor, k: int, points: Tensor, cotangent: Tensor) -> Any:

@@ -143,7 +143,8 @@ def test_denoising_target(student, draw, expect, n, d, sigma):
 def test_denoising_noise(student, draw, expect, sigma):
     """denoising_loss: the model is given the samples plus independent noise from N(0, sigma^2)"""
     n, d = 400, 25
-    x, _, seen, _ = noisy(student, draw, expect, n, d, sigma)
+    x, _, seen, report = noisy(student, draw, expect, n, d, sigma)
+    expect.true(expect.number(report["loss"], what="denoising_loss") > 0, "with noise the loss should be positive")
     noise = (seen - x).numpy() / sigma
     spread, fourth = noise.std(), (noise**4).mean() / noise.var() ** 2 if noise.var() > 0 else 0.0
     expect.true(abs(noise.mean()) < 0.1, f"the noise has mean {noise.mean() * sigma:.3g}, not 0")
@@ -160,12 +161,13 @@ def test_denoising_noise(student, draw, expect, sigma):
 def test_denoising_generator(student, draw, expect):
     """denoising_loss: all noise comes from the generator, so that a seed repeats it"""
     x, matrix, seed = draw.tensor(5, 8), draw.tensor(8, 8), draw.seed()
-    seen = []
-    for offset in (0, 0, 1):
-        report = student.run("denoise", x, matrix, 0.8, seed + offset)
-        seen.append(expect.array(report["seen"], (5, 8), what="what the model was given"))
-    expect.true(torch.equal(seen[0], seen[1]), "two generators with the same seed should give the same noise")
-    expect.true(not torch.equal(seen[0], seen[2]), "two generators with different seeds gave the same noise")
+    reports = [student.run("denoise", x, matrix, 0.8, seed + offset) for offset in (0, 0, 1)]
+    seen = [expect.array(report["seen"], (5, 8), what="what the model was given") for report in reports]
+    losses = [expect.number(report["loss"], what="denoising_loss") for report in reports]
+    repeats = torch.equal(seen[0], seen[1]) and losses[0] == losses[1]
+    expect.true(repeats, "two generators with the same seed should give the same noise")
+    differs = not torch.equal(seen[0], seen[2]) and losses[0] != losses[2]
+    expect.true(differs, "two generators with different seeds gave the same noise")
 
 
 @pytest.mark.task("denoising")

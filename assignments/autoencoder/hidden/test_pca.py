@@ -30,10 +30,16 @@ def taken(expect, got, call, *names):
     return got
 
 
+def components_of(expect, got, call, k, d):
+    """The components that a PCA returned, once it returned a mean and k rows; float64 numpy."""
+    mean, components = taken(expect, got, call, "mean", "components")
+    expect.array(mean, (d,), what="mean")
+    return np.asarray(expect.array(components, (k, d), what="components"), dtype=np.float64)
+
+
 def orthonormal_rows(expect, got, call, k, d):
     """The components that a PCA returned, once they are k orthonormal rows; float64 numpy."""
-    _, components = taken(expect, got, call, "mean", "components")
-    rows = np.asarray(expect.array(components, (k, d), what="components"), dtype=np.float64)
+    rows = components_of(expect, got, call, k, d)
     lengths = np.linalg.norm(rows, axis=1)
     worst = lengths[np.abs(lengths - 1).argmax()]
     expect.true(np.abs(lengths - 1).max() < 1e-6, f"the rows should have length 1; one has length {worst:.4g}")
@@ -77,7 +83,9 @@ def test_pca_orthonormal(student, draw, expect, n, d, k):
 def test_pca_subspace(student, draw, expect, n, d, k):
     """pca: the components span the directions of largest variance around the mean"""
     x = samples(draw, n, d, np.linspace(4, 1, min(n - 1, d)))
-    got = np.asarray(expect.array(student.run("projector_of_pca", x, k), (d, d), what="components' components"))
+    mean, projector = taken(expect, student.run("projector_of_pca", x, k), "pca", "mean", "components")
+    expect.array(mean, (d,), what="mean")
+    got = np.asarray(expect.array(projector, (d, d), what="components' components"))
     leading = np.linalg.svd(x - x.mean(axis=0))[2][:k]
     kept = np.trace(got @ np.cov(x.T, bias=True)) / eigenvalues(x).sum()
     best = eigenvalues(x)[:k].sum() / eigenvalues(x).sum()
@@ -209,8 +217,7 @@ def decaying(draw, n, d):
 def test_pca_fast_loss(student, draw, expect, n, d, k):
     """pca_fast: the components lose at most 1 % more than the best there are"""
     x = decaying(draw, n, d)
-    _, components = taken(expect, student.pca_fast(torch.from_numpy(x), k), "pca_fast", "mean", "components")
-    rows = np.asarray(expect.array(components, (k, d), what="components"), dtype=np.float64)
+    rows = components_of(expect, student.pca_fast(torch.from_numpy(x), k), "pca_fast", k, d)
     centred, best = x - x.mean(axis=0), eigenvalues(x)[k:].sum()
     loss = ((centred - centred @ rows.T @ rows) ** 2).sum() / n
     expect.true(
@@ -236,9 +243,9 @@ def test_pca_fast_orthonormal(student, draw, expect, n, d, k):
 def test_pca_fast_mean_and_order(student, draw, expect, n, d, k):
     """pca_fast: the mean of every feature, and components by descending variance"""
     x = decaying(draw, n, d)
-    mean, components = taken(expect, student.pca_fast(torch.from_numpy(x), k), "pca_fast", "mean", "components")
-    expect(mean, x.mean(axis=0), what="mean")
-    rows = np.asarray(expect.array(components, (k, d), what="components"), dtype=np.float64)
+    got = student.pca_fast(torch.from_numpy(x), k)
+    rows = components_of(expect, got, "pca_fast", k, d)
+    expect(got[0], x.mean(axis=0), what="mean")
     variances = ((x - x.mean(axis=0)) @ rows.T).var(axis=0)
     listed = ", ".join(f"{entry:.3g}" for entry in variances)
     text = f"the variances along the components should be positive and descend; they are {listed}"
