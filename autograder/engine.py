@@ -21,7 +21,7 @@ from autograder.errors import GraderError
 
 START_SECONDS = 120.0
 GRACE_SECONDS = 20.0  # beyond the run's own deadline, before the grader is taken for dead
-BOOT = "import sys; sys.path.insert(0, {root!r}); from autograder.launcher import main; main({control})"
+BOOT = "import sys; sys.path.insert(0, {root!r}); from autograder.launcher import main; main({control}, {preload!r})"
 
 
 def clean_environment() -> dict[str, str]:
@@ -37,10 +37,15 @@ def clean_environment() -> dict[str, str]:
 
 @dataclass
 class Engine:
-    """The launcher process. Use as a context manager; `run` may be called any number of times, also from several
-    threads."""
+    """The launcher process. A context manager; `run` may be called any number of times, also from several threads.
+
+    Attributes:
+        log: descriptor for what the processes print, for instructors.
+        preload: names of public modules to import once for all; see `Assignment`.
+    """
 
     log: int = subprocess.DEVNULL
+    preload: tuple[str, ...] = ()
     _process: subprocess.Popen[bytes] | None = None
     _control: socket.socket | None = None
     _ready: bool = False
@@ -48,7 +53,7 @@ class Engine:
 
     def __enter__(self) -> "Engine":
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        boot = BOOT.format(root=str(Path(__file__).resolve().parents[1]), control=theirs.fileno())
+        boot = BOOT.format(root=str(Path(__file__).resolve().parents[1]), control=theirs.fileno(), preload=self.preload)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-s", "-B", "-c", boot],
             env=clean_environment(),

@@ -82,7 +82,7 @@ def grade(
     checks = points(assignment)
     grading = _Grading(assignment, checks, Path(path), options or Options(), progress or (lambda line: None))
     with ExitStack() as stack:
-        running = engine or stack.enter_context(Engine())
+        running = engine or stack.enter_context(Engine(preload=assignment.preload))
         return grading.run(running)
 
 

@@ -6,23 +6,26 @@ socket, never a job.
 """
 
 import gc
+import importlib
 import json
 import os
 import signal
 import socket
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, preload: Sequence[str] = ()) -> None:
     """Import, say so, then fork a grader for each request until the parent hangs up.
 
     Args:
         descriptor: of the control socket, left open by the parent.
+        preload: names of further public modules to import.
     """
     control = socket.socket(fileno=descriptor)
-    _preload()
+    _preload(preload)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # graders are nobody's zombies
     control.sendall(b"ready")
     while True:
@@ -35,14 +38,18 @@ def main(descriptor: int) -> None:
         os.close(descriptors[0])
 
 
-def _preload() -> None:
+def _preload(names: Sequence[str]) -> None:
     """Everything public that grader or worker will need; importing only, no operation."""
+    if not hasattr(sys, "get_int_max_str_digits"):  # the 3.11.0rc1 of Ubuntu 22.04 lacks what torch._dynamo asks for
+        vars(sys)["get_int_max_str_digits"] = lambda: 0
     import torch
     import torch.fx.experimental.symbolic_shapes  # else every worker's first backward pass imports it, and sympy
 
     import autograder.grader
     import autograder.sandbox.zygote  # noqa: F401
 
+    for name in names:
+        importlib.import_module(name)
     torch.set_num_threads(1)
     if sys.platform.startswith("linux"):
         from autograder.sandbox import linux

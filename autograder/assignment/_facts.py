@@ -53,7 +53,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Assignment:
-    """Everything `assignment.toml` says, and where the assignment's files lie."""
+    """Everything `assignment.toml` says, and where the assignment's files lie.
+
+    `preload` names public modules that the warm process imports once, since student code or helpers would need them
+    in every check (running a module on the meta device imports torch._dynamo, 1.2 s).
+    """
 
     name: str
     title: str
@@ -65,6 +69,7 @@ class Assignment:
     quiz: tuple[Question, ...]
     folder: Path
     solution: Path
+    preload: tuple[str, ...] = ()
 
     @property
     def public_names(self) -> tuple[str, ...]:
@@ -145,6 +150,7 @@ def read_assignment(folder: Path, solution: Path | None = None) -> Assignment:
         quiz=_quiz(table),
         folder=folder,
         solution=solution or folder / f"{deliverable}.py",
+        preload=table.texts("preload", ()),
     )
     table.close()
     return assignment
