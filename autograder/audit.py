@@ -126,7 +126,7 @@ class Audit:
             for seed in (self.seeds[:1] if subject.kind == "worthless" else self.seeds)
         ]
         with (
-            Engine() as engine,
+            Engine(preload=self.assignment.preload) as engine,
             TemporaryDirectory(prefix="deepgrade-audit-") as folder,
             ThreadPoolExecutor(self.workers) as pool,
         ):

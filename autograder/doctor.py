@@ -1,4 +1,4 @@
-"""What this machine can confine, and whether grading here is safe: found out by asking a worker, not by configuration."""
+"""What this machine can confine, and whether grading is safe: found out by asking a worker, not by configuration."""
 
 import os
 import sys
