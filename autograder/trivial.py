@@ -54,7 +54,9 @@ def _spoil(name, kind):
     elif hasattr(found, "apply") and hasattr(found, "backward"):
         found.forward = staticmethod(_worthless(found.forward, kind))
     else:
-        found.forward = _worthless(found.forward, kind)
+        methods = [key for key, item in vars(found).items() if _inspect.isfunction(item) and not key.startswith("_")]
+        for key in methods:
+            setattr(found, key, _worthless(getattr(found, key), kind))
 
 
 """
