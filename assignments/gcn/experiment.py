@@ -81,5 +81,5 @@ for axis, signal, title in ((left, x.numpy(), "features"), (right, smooth, "feat
 plt.show()
 
 # %% [markdown]
-# The three clouds in the right plot come from features and links; no label was read. Try other limits for the eigenvalues, and a filter
-# that keeps the large ones instead.
+# The three clouds in the right plot come from features and links; no label was read. Try other limits for the
+# eigenvalues, and a filter that keeps the large ones instead.
