@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 ### BEGIN SOLUTION resnet.quiz
-QUIZ = {"q1": "c", "q2": "a", "q3": "d", "q4": "b", "q5": "b"}
+QUIZ = {"q1": "c", "q2": "a", "q3": "d", "q4": "b", "q5": "c"}
 ### END SOLUTION
 
 # Blocks in each of the four stages, by depth. 18 and 34 are made of BasicBlock, the others of Bottleneck.

@@ -1,0 +1,388 @@
+"""Residual networks: answers and gradients against the reference's, structure against counts, and facts of training."""
+
+import numpy as np
+import pytest
+import torch
+from gradescope_utils.autograder_utils.decorators import number, weight
+
+from autograder.checks import Tolerance, compare
+
+SHAPES = [  # sizes all differ; M is N * H * W
+    pytest.param((3, 4, 5, 2), {}, id="defaults"),
+    pytest.param((4, 3, 2, 5), {"momentum": 0.3, "eps": 1e-2}, id="momentum and eps"),
+    pytest.param((1, 2, 4, 3), {"momentum": 0.9}, id="one image"),
+    pytest.param((5, 3, 1, 1), {"eps": 0.1}, id="one pixel"),
+]
+
+
+def batchnorm_arguments(draw, shape):
+    """x, gamma, beta, running mean and variance, none of them centred or small."""
+    channels = shape[1]
+    x = 3 * draw(*shape) + 2 * draw(channels, 1, 1)
+    return x, draw(channels), draw(channels), draw(channels), draw.rng.uniform(0.5, 2, channels)
+
+
+def gradients(student, reference, draw, arguments, **options):
+    """The student's gradients and the reference's, for the same cotangent."""
+    options["cotangents"] = draw(*arguments[0].shape)
+    return (door.pair("batchnorm", *arguments, **options)["gradients"] for door in (student, reference))
+
+
+@pytest.mark.task("batchnorm")
+@weight(2)
+@number("1.3")
+@pytest.mark.parametrize("shape, options", SHAPES)
+def test_batchnorm_output(student, reference, expect, draw, shape, options):
+    """batchnorm: in training, normalises by the mean and the biased variance of batch and space"""
+    arguments = batchnorm_arguments(draw, shape)
+    got, right = (door.run("normalised", *arguments, training=True, **options) for door in (student, reference))
+    expect(got["y"], right["y"], what="y")
+
+
+@pytest.mark.task("batchnorm")
+@weight(3)
+@number("1.4")
+@pytest.mark.parametrize("shape, options", SHAPES)
+def test_batchnorm_running_statistics(student, reference, expect, draw, shape, options):
+    """batchnorm: in training, running mean and variance move towards the batch's, with the unbiased variance"""
+    arguments = batchnorm_arguments(draw, shape)
+    got, right = (door.run("normalised", *arguments, training=True, **options) for door in (student, reference))
+    for name in ("running_mean", "running_var"):
+        expect(got[name], right[name], what=name)
+
+
+@pytest.mark.task("batchnorm")
+@weight(5)
+@number("1.5")
+@pytest.mark.parametrize("shape, options", SHAPES)
+def test_batchnorm_input_gradient(student, reference, expect, draw, shape, options):
+    """batchnorm: dx in training, through the mean and the variance"""
+    got, right = gradients(student, reference, draw, batchnorm_arguments(draw, shape), training=True, **options)
+    expect(got["dx"], right["dx"], what="dx")
+
+
+@pytest.mark.task("batchnorm")
+@weight(2)
+@number("1.6")
+@pytest.mark.parametrize("shape, options", SHAPES)
+def test_batchnorm_parameter_gradients(student, reference, expect, draw, shape, options):
+    """batchnorm: dgamma and dbeta in training"""
+    got, right = gradients(student, reference, draw, batchnorm_arguments(draw, shape), training=True, **options)
+    for name in ("dgamma", "dbeta"):
+        expect(got[name], right[name], what=name)
+
+
+@pytest.mark.task("batchnorm")
+@weight(1)
+@number("1.7")
+@pytest.mark.parametrize("shape, options", SHAPES)
+def test_batchnorm_evaluation(student, reference, expect, draw, shape, options):
+    """batchnorm: in evaluation, normalises by the running statistics and leaves them alone"""
+    arguments = batchnorm_arguments(draw, shape)
+    got, right = (door.run("normalised", *arguments, training=False, **options) for door in (student, reference))
+    for name in ("y", "running_mean", "running_var"):
+        expect(got[name], right[name], what=name)
+
+
+@pytest.mark.task("batchnorm")
+@weight(2)
+@number("1.8")
+@pytest.mark.parametrize("shape, options", SHAPES)
+def test_batchnorm_evaluation_gradients(student, reference, expect, draw, shape, options):
+    """batchnorm: gradients in evaluation, where the statistics are constants"""
+    got, right = gradients(student, reference, draw, batchnorm_arguments(draw, shape), training=False, **options)
+    for name in ("dx", "dgamma", "dbeta"):
+        expect(got[name], right[name], what=name)
+
+
+@pytest.mark.task("batchnorm")
+@weight(2)
+@number("1.9")
+def test_batchnorm_constant_channels(student, expect, draw):
+    """batchnorm: channels that are constant, in float32, give beta and finite gradients"""
+    channels = 64  # rounding is a matter of luck in one of them: an error in the mean grows 1 / sqrt(eps) = 316 times
+    level, gamma, beta = draw.rng.uniform(-30, 30, channels), draw.rng.uniform(0.5, 1, channels), draw(channels)
+    x = np.tile(level[:, None, None], (2, 1, 3, 5))
+    arguments = [array.astype(np.float32) for array in (x, gamma, beta, np.zeros(channels), np.ones(channels))]
+    dout = draw(*x.shape).astype(np.float32)
+    got = student.pair("batchnorm", *arguments, cotangents=dout, training=True)
+    right = np.broadcast_to(beta[:, None, None], x.shape)
+    expect(got["outputs"]["y"], right, what="y of constant channels", tol=Tolerance(0, 0.05))
+    expect(got["outputs"]["running_var"], np.full(channels, 0.9), what="running_var", tol=Tolerance(0, 1e-3))
+    right = gamma[:, None, None] / np.sqrt(1e-5) * (dout - dout.mean(axis=(0, 2, 3), keepdims=True))
+    expect(got["gradients"]["dx"], right, what="dx of constant channels", tol=Tolerance(1e-2, 0))
+
+
+@pytest.mark.task("batchnorm", kind="dtype")
+@weight(1)
+@number("1.10")
+def test_dtype(keeps_dtype, draw):
+    """all functions: float32 in, float32 out"""
+    arguments = [array.astype(np.float32) for array in batchnorm_arguments(draw, (2, 3, 4, 5))]
+    for training in (True, False):
+        keeps_dtype.pair("batchnorm", *arguments, training=training)
+    x = draw.tensor(2, 3, 32, 35).float()
+    keeps_dtype.module("BasicBlock", (3, 4, 2), x)
+    keeps_dtype.module("Bottleneck", (3, 2, 2), x)
+    keeps_dtype.module("HighwayLayer", (35,), x)
+    keeps_dtype.run("logits", "build_resnet", 18, 3, x)
+    keeps_dtype.run("logits", "build_plain", 18, 3, x)
+    block = {key: value.float() if value.is_floating_point() else value for key, value in state(draw, 3, 4).items()}
+    keeps_dtype.autograd("residual_fast", x, block, 2)
+
+
+# Blocks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.task("basic_block")
+@weight(3)
+@number("2.2")
+@pytest.mark.parametrize("channels, size", [(4, (7, 6)), (2, (3, 5))], ids=["4 channels", "2 channels"])
+def test_basic_block_identity(agrees, draw, channels, size):
+    """BasicBlock: output, gradients and running statistics where the shape stays"""
+    agrees.module("BasicBlock", (channels, channels), draw.tensor(3, channels, *size))
+
+
+@pytest.mark.task("basic_block")
+@weight(3)
+@number("2.3")
+@pytest.mark.parametrize("c_in, c_out, stride", [(3, 6, 1), (3, 6, 2), (4, 4, 2)])
+def test_basic_block_projection(agrees, draw, c_in, c_out, stride):
+    """BasicBlock: output, gradients and running statistics where the shape changes"""
+    agrees.module("BasicBlock", (c_in, c_out, stride), draw.tensor(2, c_in, 7, 6))
+
+
+@pytest.mark.task("basic_block")
+@weight(2)
+@number("2.4")
+@pytest.mark.parametrize("c_in, c_out, stride", [(4, 4, 1), (3, 5, 2)])
+def test_basic_block_evaluation(agrees, draw, c_in, c_out, stride):
+    """BasicBlock: in evaluation, on running statistics"""
+    agrees.module("BasicBlock", (c_in, c_out, stride), draw.tensor(2, c_in, 7, 6), training=False)
+
+
+@pytest.mark.task("bottleneck")
+@weight(2)
+@number("3.2")
+@pytest.mark.parametrize("width, size", [(2, (7, 6)), (3, (3, 5))], ids=["8 channels", "12 channels"])
+def test_bottleneck_identity(agrees, draw, width, size):
+    """Bottleneck: output, gradients and running statistics where the shape stays"""
+    agrees.module("Bottleneck", (4 * width, width), draw.tensor(3, 4 * width, *size))
+
+
+@pytest.mark.task("bottleneck")
+@weight(3)
+@number("3.3")
+@pytest.mark.parametrize("c_in, c_mid, stride", [(3, 2, 1), (3, 2, 2), (8, 2, 2)])
+def test_bottleneck_projection(agrees, draw, c_in, c_mid, stride):
+    """Bottleneck: output, gradients and running statistics where the shape changes"""
+    agrees.module("Bottleneck", (c_in, c_mid, stride), draw.tensor(2, c_in, 7, 6))
+
+
+@pytest.mark.task("bottleneck")
+@weight(2)
+@number("3.4")
+@pytest.mark.parametrize("c_in, c_mid, stride", [(8, 2, 1), (3, 2, 2)])
+def test_bottleneck_evaluation(agrees, draw, c_in, c_mid, stride):
+    """Bottleneck: in evaluation, on running statistics"""
+    agrees.module("Bottleneck", (c_in, c_mid, stride), draw.tensor(2, c_in, 7, 6), training=False)
+
+
+# Networks ------------------------------------------------------------------------------------------------------
+
+PARAMETERS = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808}
+COUNTED = [*((depth, 1000) for depth in PARAMETERS), (18, 7), (50, 7)]  # depth, number of classes
+
+
+def wrong_blocks(student, reference, draw):
+    """Whether the student's blocks are wrong: that is not the network's fault, which is then judged with stand-ins."""
+    x = draw.tensor(2, 3, 5, 4)
+    return compare(student.run("block_outputs", x), reference.run("block_outputs", x), "") is not None
+
+
+def structure(student, expect, builder, depth, classes=1000, size=33):
+    """The structure of a network that turns images into logits: only of such a one do counts mean anything."""
+    got = student.run("structure", builder, depth, classes, size, builder == "build_resnet")
+    text = f"two images give logits of shape {got['logits']}; it should be {[2, classes]}"
+    expect.true(got["logits"] == [2, classes], text)
+    expect.true(got["alive"], f"{builder}({depth}) gives the same logits for a black and for a white image")
+    return got
+
+
+def counts(student, expect, builder, depth, classes, right):
+    count = structure(student, expect, builder, depth, classes)["parameters"]
+    text = f"{builder}({depth}, {classes}) has {count:,} parameters; it should have {right:,}"
+    expect.true(count == right, text)
+
+
+@pytest.mark.task("resnet")
+@weight(1)
+@number("4.4")
+def test_layer_count(student, expect, draw):
+    """layer_count: any stages and blocks"""
+    for length, convs in ((4, 2), (4, 3), (2, 5), (6, 1)):
+        blocks = tuple(int(count) for count in draw.ints(1, 30, length))
+        expect(student.layer_count(blocks, convs), convs * sum(blocks) + 2, what=f"layer_count({blocks}, {convs})")
+
+
+@pytest.mark.task("resnet")
+@weight(4)
+@number("4.5")
+@pytest.mark.parametrize("depth, classes", COUNTED)
+def test_resnet_parameters(student, expect, depth, classes):
+    """build_resnet: the published numbers of parameters, for any number of classes"""
+    features = 512 if depth < 50 else 2048
+    counts(student, expect, "build_resnet", depth, classes, PARAMETERS[depth] + (features + 1) * (classes - 1000))
+
+
+@pytest.mark.task("resnet")
+@weight(3)
+@number("4.6")
+@pytest.mark.parametrize("depth, size, widths", [(18, 224, [112, 56, 28, 14, 7]), (50, 97, [49, 25, 13, 7, 4])])
+def test_resnet_map_sizes(student, expect, depth, size, widths):
+    """build_resnet: the maps are halved five times"""
+    got = structure(student, expect, "build_resnet", depth, size=size)["widths"]
+    text = f"the convolutions of build_resnet({depth}) give maps {got} wide for images of {size}x{size}"
+    expect.true(got == widths, f"{text}; they should be {widths}")
+
+
+@pytest.mark.task("resnet")
+@weight(2)
+@number("4.7")
+@pytest.mark.parametrize("depth, size", [(18, 64), (34, 33), (50, 64), (101, 33), (152, 33)])
+def test_resnet_work(student, reference, expect, depth, size):
+    """build_resnet: an image takes as many multiply-adds as in the published network"""
+    got, right = structure(student, expect, "build_resnet", depth, size=size)["work"], reference.flops(depth, size)
+    text = f"an image of {size}x{size} takes {got:,} multiply-adds through build_resnet({depth})"
+    expect.true(got == right, f"{text}; through the published network it takes {right:,}")
+
+
+@pytest.mark.task("resnet")
+@weight(4)
+@number("4.8")
+@pytest.mark.parametrize("depth", [18, 50])
+def test_resnet_logits(student, reference, expect, draw, depth):
+    """build_resnet: with the same weights, the same logits as the reference's network"""
+    stand_in, x = wrong_blocks(student, reference, draw), draw.tensor(2, 3, 40, 35).float()
+    got, right = (door.run("logits", "build_resnet", depth, 6, x, stand_in) for door in (student, reference))
+    expect(got, right, what=f"the logits of build_resnet({depth}, 6)")
+
+
+@pytest.mark.task("resnet")
+@weight(4)
+@number("4.9")
+@pytest.mark.parametrize("depth", PARAMETERS)
+def test_flops_exact(agrees, draw, depth):
+    """flops: the exact number, at several sizes"""
+    for size in (224, 32, 97, int(draw.ints(33, 300))):
+        agrees("flops", depth, size)
+
+
+@pytest.mark.task("plain")
+@weight(2)
+@number("5.2")
+@pytest.mark.parametrize("depth, classes", COUNTED)
+def test_plain_parameters(student, expect, depth, classes):
+    """build_plain: the ResNet's parameters without those of the projections"""
+    features, projections = (512, 173_824) if depth < 50 else (2048, 2_776_576)
+    right = PARAMETERS[depth] - projections + (features + 1) * (classes - 1000)
+    counts(student, expect, "build_plain", depth, classes, right)
+
+
+@pytest.mark.task("plain")
+@weight(5)
+@number("5.3")
+@pytest.mark.parametrize("depth", [18, 50])
+def test_plain_logits(student, reference, expect, draw, depth):
+    """build_plain: with the same weights, the same logits as the reference's network"""
+    x = draw.tensor(2, 3, 40, 35).float()
+    got, right = (door.run("logits", "build_plain", depth, 6, x) for door in (student, reference))
+    expect(got, right, what=f"the logits of build_plain({depth}, 6)")
+
+
+@pytest.mark.task("plain")
+@weight(4)
+@number("5.4")
+def test_plain_gradients_grow_with_depth(student, reference, expect, draw):
+    """build_plain: from depth 18 to 34 the first layer's gradient grows more than twice as much as in a ResNet"""
+    x, labels = draw.tensor(4, 3, 64, 64).float(), torch.from_numpy(draw.ints(0, 10, 4))
+    seed = draw.seed() % 2**31
+    plain = student.run("first_layer_gradients", "build_plain", (18, 34), x, labels, seed)
+    residual = reference.run("first_layer_gradients", "build_resnet", (18, 34), x, labels, seed)
+    shallow, deep = (expect.number(norm, what="the norm of the first layer's gradient") for norm in plain)
+    growth, usual = deep / max(shallow, 1e-30), residual[1] / residual[0]
+    text = f"the first layer's gradient is {growth:.3g} times as large at depth 34 as at depth 18"
+    expect.true(growth > 2 * usual, f"{text}; in a ResNet {usual:.3g} times, and without shortcuts much more")
+
+
+# Highway layer -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.task("highway")
+@weight(4)
+@number("6.2")
+@pytest.mark.parametrize("shape", [(7, 3), (2, 4, 5)], ids=["7x3", "2x4x5"])
+def test_highway(agrees, draw, shape):
+    """HighwayLayer: output and gradients equal the reference's"""
+    agrees.module("HighwayLayer", (shape[-1],), draw.tensor(*shape))
+
+
+@pytest.mark.task("highway")
+@weight(2)
+@number("6.3")
+def test_highway_half_open(student, expect, draw):
+    """HighwayLayer: a gate at 1/2 gives the mean of relu(transform(x)) and x"""
+    x, weights = draw.tensor(3, 2, 6), draw.tensor(6, 6)
+    got = student.run("highway", x, torch.zeros(6, dtype=torch.float64), weights)
+    expect(got, ((x @ weights.T).clamp(min=0) + x) / 2, what="HighwayLayer(6) of x")
+
+
+# Folded block --------------------------------------------------------------------------------------------------
+
+FOLDED = [(3, 6, 1), (3, 6, 2), (4, 4, 2)]
+
+
+def state(draw, c_in, c_out, stride=2):
+    """A basic block's state dict, every entry random."""
+    shapes = {"conv1": (c_out, c_in, 3, 3), "conv2": (c_out, c_out, 3, 3)}
+    norms = ["bn1", "bn2"]
+    if c_in != c_out or stride != 1:
+        shapes["shortcut.0"] = (c_out, c_in, 1, 1)
+        norms.append("shortcut.1")
+    made = {f"{name}.weight": draw.tensor(*shape) / 3 for name, shape in shapes.items()}
+    for name in norms:
+        made |= {f"{name}.{entry}": draw.tensor(c_out) for entry in ("weight", "bias", "running_mean")}
+        made[f"{name}.running_var"] = draw.tensor(c_out).abs() + 0.1
+        made[f"{name}.num_batches_tracked"] = torch.tensor(5)
+    return made
+
+
+@pytest.mark.task("residual_fast")
+@weight(3)
+@number("7.2")
+@pytest.mark.parametrize("channels, size", [(4, (7, 6)), (2, (3, 5))], ids=["4 channels", "2 channels"])
+def test_residual_fast_identity(agrees, draw, channels, size):
+    """residual_fast: equals the block in evaluation where the shape stays"""
+    agrees("residual_fast", draw.tensor(3, channels, *size), state(draw, channels, channels, 1))
+
+
+@pytest.mark.task("residual_fast")
+@weight(4)
+@number("7.3")
+@pytest.mark.parametrize("c_in, c_out, stride", FOLDED)
+def test_residual_fast_projection(agrees, draw, c_in, c_out, stride):
+    """residual_fast: equals the block in evaluation where the shape changes"""
+    agrees("residual_fast", draw.tensor(2, c_in, 7, 6), state(draw, c_in, c_out, stride), stride=stride)
+
+
+@pytest.mark.task("residual_fast")
+@weight(4)
+@number("7.4")
+@pytest.mark.parametrize("c_in, c_out, stride", [(4, 4, 1), *FOLDED])
+def test_residual_fast_gradients(student, reference, expect, draw, c_in, c_out, stride):
+    """residual_fast: gradients to x and to the block's weights and biases"""
+    cotangent = draw.tensor(2, c_out, -(-7 // stride), -(-6 // stride))
+    arguments = draw.tensor(2, c_in, 7, 6), state(draw, c_in, c_out, stride), stride, cotangent
+    got, right = (door.run("fast_gradients", *arguments) for door in (student, reference))
+    for name in right:
+        expect(got[name], right[name], what=f"the gradient with respect to {name}")
