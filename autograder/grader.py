@@ -110,6 +110,8 @@ class Grading:
         )
         plugin = ChecksPlugin(world, self._report)
         run_pytest(plugin, assignment.folder, check_files(assignment), self.job.select)
+        for task, message in plugin.void.items():
+            self.emit({"event": "void", "task": task, "message": message})
         for node, problem in plugin.problems.items():
             self.emit({"event": "problem", "message": f"{node}: {problem}"})
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autograder.assignment import QUIZ, Assignment, Mistake
+from autograder.assignment import QUIZ, Assignment, Costs, Mistake
 from autograder.checks import (
     Agrees,
     CheckFailed,
@@ -24,6 +24,7 @@ from autograder.checks import (
     LocalRunner,
     Runner,
 )
+from autograder.checks.cost import Cost
 from autograder.errors import GraderError
 
 UNUSABLE = (
@@ -97,6 +98,7 @@ class ChecksPlugin:
         self.hopeless: set[str] = set()
         self.problems: dict[str, str] = {}
         self.runner: Runner | None = None
+        self.void: dict[str, str] = {}
 
     # Fixtures --------------------------------------------------------------------------------------------------
 
@@ -110,7 +112,11 @@ class ChecksPlugin:
         """The submission. The cases of one check share a worker; no two checks do."""
         if self.runner is None:
             self.runner = self.world.student()
-        door = Door(self.world.assignment, self.runner, self.world.student_module, draw, self.world.source)
+        marker = request.node.get_closest_marker("task")
+        task = self.world.assignment.tasks.get(marker.args[0]) if marker else None
+        forbidden = task.forbidden if task else ()
+        world = self.world
+        door = Door(world.assignment, self.runner, world.student_module, draw, world.source, forbidden)
         request.node.stash[DOOR] = door
         return door
 
@@ -127,6 +133,21 @@ class ChecksPlugin:
     def agrees(self, student: Door, reference: Door) -> Agrees:
         """The student's answers against the reference's."""
         return Agrees(student, reference)
+
+    @pytest.fixture
+    def cost(self, agrees: Agrees, request: pytest.FixtureRequest) -> Cost:
+        """What a call costs, against limits and the reference."""
+        cost = request.node.stash[COST] = Cost(agrees)
+        return cost
+
+    @pytest.fixture
+    def limits(self, request: pytest.FixtureRequest) -> Costs:
+        """The task's limits, from the table [cost.TASK] of assignment.toml."""
+        task = request.node.get_closest_marker("task").args[0]
+        found = self.world.assignment.costs.get(task)
+        if found is None:
+            raise GraderError(f"{self.world.assignment.name}: assignment.toml has no [cost.{task}]")
+        return found
 
     @pytest.fixture
     def keeps_dtype(self, student: Door, request: pytest.FixtureRequest) -> KeepsDtype:
@@ -211,8 +232,24 @@ class ChecksPlugin:
             case = {"outcome": "fault", "message": str(fault)}
         if case.get("rung") == "timeout":
             self.hopeless.add(name)
+        case = self._voided(item) or case
+        if COST in item.stash:
+            case["figures"] = {"cost": item.stash[COST].shown}
         identity = getattr(getattr(item, "callspec", None), "id", "")
         self.report(name, Case(id=identity, duration=duration, **case), self.counts.get(name, 1))
+
+    def _voided(self, item: pytest.Item) -> dict[str, Any] | None:
+        """A failure where the submission used what its task forbids; the task is void then, whatever else passes."""
+        door = item.stash.get(DOOR, None)
+        for request, answer in door.log if door is not None else ():
+            if answer.forbidden and door is not None:
+                name, line = answer.forbidden[0]
+                where = f" (line {line} of {door.source.name})" if line else " (in the backward pass, or out of sight)"
+                rule = f"This task is about writing what `{name}` does: using it{where} voids the task."
+                told = f"{door.describe(request)}\n{rule}"
+                self.void[item.get_closest_marker("task").args[0]] = told  # type: ignore[union-attr]
+                return {"outcome": "failed", "message": told, "rung": "forbidden"}
+        return None
 
     def _passed(self, item: pytest.Item) -> dict[str, Any]:
         score = next((vars(layer)["__score__"] for layer in _layers(item) if "__score__" in vars(layer)), None)
@@ -292,6 +329,7 @@ class Deferred(Exception):
 
 
 DOOR = pytest.StashKey[Door]()
+COST = pytest.StashKey[Cost]()
 
 
 def check_name(item: pytest.Item) -> str:

@@ -10,6 +10,7 @@ from autograder.assignment._checks import KINDS, CheckFacts, points
 from autograder.assignment._facts import (
     QUIZ,
     Assignment,
+    Costs,
     Limits,
     Pair,
     Question,
@@ -27,6 +28,7 @@ __all__ = [
     "QUIZ",
     "Assignment",
     "CheckFacts",
+    "Costs",
     "Edit",
     "Limits",
     "Mistake",

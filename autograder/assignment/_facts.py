@@ -1,7 +1,8 @@
 """`assignment.toml` as frozen dataclasses, and where assignments lie."""
 
 import hashlib
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder.assignment._table import Table
@@ -51,6 +52,17 @@ class Question:
     reread: str
 
 
+COST_FIGURES = ("operations", "products", "flops", "largest", "peak")
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Limits on what a task may cost: by figure, and the factor by which a "constant" one may move."""
+
+    figures: dict[str, float]
+    growth: float = 1.1
+
+
 @dataclass(frozen=True)
 class Assignment:
     """Everything `assignment.toml` says, and where the assignment's files lie.
@@ -70,6 +82,7 @@ class Assignment:
     folder: Path
     solution: Path
     preload: tuple[str, ...] = ()
+    costs: dict[str, Costs] = field(default_factory=dict)
 
     @property
     def public_names(self) -> tuple[str, ...]:
@@ -151,6 +164,7 @@ def read_assignment(folder: Path, solution: Path | None = None) -> Assignment:
         folder=folder,
         solution=solution or folder / f"{deliverable}.py",
         preload=table.texts("preload", ()),
+        costs={name: _costs(name, entry, tasks) for name, entry in table.table("cost", required=False).tables()},
     )
     table.close()
     return assignment
@@ -215,6 +229,15 @@ def _pair(name: str, table: Table, owners: dict[str, str]) -> Pair:
     pair = Pair(name, returns, differentiate, table.texts("gradients", names=True))
     table.close()
     return pair
+
+
+def _costs(name: str, table: Table, tasks: dict[str, Task]) -> Costs:
+    if name not in tasks:
+        raise table.fault(f"there is no task {name!r}{did_you_mean(name, tasks)}")
+    limits = {figure: table.number(figure, math.inf) for figure in COST_FIGURES if figure in table}
+    costs = Costs(limits, table.number("growth", 1.1))
+    table.close()
+    return costs
 
 
 def _quiz(table: Table) -> tuple[Question, ...]:

@@ -26,19 +26,19 @@ class Agrees:
 
     def __call__(self, name: str, *args: Any, tol: Tolerance | None = None, **kwargs: Any) -> None:
         """Values of a plain call."""
-        self._compare(self.student.request("call", name, args, kwargs), tol)
+        self.compare(self.student.request("call", name, args, kwargs), tol)
 
     def run(self, name: str, *args: Any, tol: Tolerance | None = None, **kwargs: Any) -> None:
         """Values of a helper."""
-        self._compare(self.student.request("run", name, args, kwargs), tol)
+        self.compare(self.student.request("run", name, args, kwargs), tol)
 
     def pair(self, name: str, *args: Any, tol: Tolerance | None = None, **kwargs: Any) -> None:
         """Outputs of NAME_forward and gradients of NAME_backward, with random cotangents."""
-        self._compare(self.student.request("pair", name, args, kwargs), tol)
+        self.compare(self.student.request("pair", name, args, kwargs), tol)
 
     def autograd(self, name: str, *args: Any, wrt: Any = None, tol: Tolerance | None = None, **kwargs: Any) -> None:
         """Outputs and autograd's gradients to floating tensors among the arguments (or those that `wrt` lists)."""
-        self._compare(self.student.request("autograd", name, args, kwargs, wrt=wrt), tol)
+        self.compare(self.student.request("autograd", name, args, kwargs, wrt=wrt), tol)
 
     def module(
         self,
@@ -52,10 +52,22 @@ class Agrees:
         **kwargs: Any,
     ) -> None:
         """Outputs, gradients and state of a module that was given the reference's parameters, all of them random."""
-        dtype = first_float(inputs) or torch.float64
-        state = self._random_state(name, init, init_kwargs or {}, dtype)
+        self.compare(self.module_request(name, init, inputs, kwargs, training, init_kwargs, wrt=wrt), tol)
+
+    def module_request(
+        self,
+        name: str,
+        init: tuple[Any, ...],
+        inputs: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        training: bool = True,
+        init_kwargs: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> Request:
+        """The request of `module`, with the random state in it."""
+        state = self._random_state(name, init, init_kwargs or {}, first_float(inputs) or torch.float64)
         options = {"init": list(init), "init_kwargs": init_kwargs or {}, "training": training, "state": state}
-        self._compare(self.student.request("module", name, inputs, kwargs, wrt=wrt, **options), tol)
+        return self.student.request("module", name, inputs, kwargs, **options, **more)
 
     def _random_state(
         self, name: str, init: tuple[Any, ...], init_kwargs: dict[str, Any], dtype: torch.dtype
@@ -73,7 +85,13 @@ class Agrees:
         fan_in = item[0].numel() if item.ndim > 1 else 4
         return torch.as_tensor(draw(*item.shape) / fan_in**0.5, dtype=item.dtype)
 
-    def _compare(self, request: Request, tol: Tolerance | None) -> None:
+    def compare(self, request: Request, tol: Tolerance | None = None) -> None:
+        """Ask both, compare part by part.
+
+        Raises:
+            CheckFailed: they differ, or the student's fails.
+            GraderError: the reference's fails.
+        """
         expected = self.reference.answer(request)
         if not expected.ok:
             raise GraderError(

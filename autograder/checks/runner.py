@@ -2,7 +2,7 @@
 answers."""
 
 import linecache
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -23,12 +23,18 @@ class Answer:
         mutated: positions and keywords of arguments that the submission wrote into.
         raised: the exception, if one was raised.
         lost: how the worker ended, if it did.
+        figures: what the meter counted, where it was on.
+        forbidden: operations that it found, with the submission's line.
+        tampered: whether the submission switched it off.
     """
 
     value: Any = None
     mutated: tuple[str, ...] = ()
     raised: Raised | None = None
     lost: WorkerLost | None = None
+    figures: dict[str, int] = field(default_factory=dict)
+    forbidden: tuple[tuple[str, int | None], ...] = ()
+    tampered: bool = False
 
     @property
     def ok(self) -> bool:
@@ -44,7 +50,16 @@ class Answer:
             return cls(raised=Raised.from_wire(reply["error"]))
         mutated = reply.get("mutated")
         names = mutated if isinstance(mutated, list) else []
-        return cls(reply["value"], tuple(name for name in names if isinstance(name, str))[:20])
+        return cls(reply["value"], tuple(name for name in names if isinstance(name, str))[:20], **_metered(reply))
+
+
+def _metered(reply: dict[str, Any]) -> dict[str, Any]:
+    """What a reply says of the meter, with anything malformed left out."""
+    figures, found = reply.get("figures"), reply.get("forbidden")
+    counts = {key: item for key, item in figures.items() if type(item) is int} if isinstance(figures, dict) else {}
+    pairs = [item for item in found if isinstance(item, list) and len(item) == 2] if isinstance(found, list) else []
+    named = tuple((str(name)[:80], line if type(line) is int else None) for name, line in pairs)
+    return {"figures": counts, "forbidden": named, "tampered": reply.get("tampered") is True}
 
 
 class Runner(Protocol):

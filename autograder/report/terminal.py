@@ -22,7 +22,8 @@ class GradingProgress:
 
     def __init__(self, console: Console, label: str) -> None:
         columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._progress = Progress(*columns, console=console, transient=True)
+        self._seen = console.is_terminal  # else there is nobody to tell
         self._label = label
         self._counts: Counter[Outcome] = Counter()
         self._task = self._progress.add_task(label, total=None)
@@ -34,13 +35,15 @@ class GradingProgress:
         self._progress.update(self._task, description=f"{self._label}  {counted}  {line.name[:60]}")
 
     def __enter__(self) -> "GradingProgress":
-        self._progress.start()
+        if self._seen:
+            self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._seen:
+            self._progress.stop()
 
 
 def progress(console: Console, label: str) -> GradingProgress:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from autograder.sandbox.meter import Meter
 from autograder.sandbox.wire import Seeded, arrays_in, first_float
 
 
@@ -79,16 +80,24 @@ def perform(submission: Submission, request: Request) -> dict[str, Any]:
     """Run one step.
 
     Returns:
-        `{"value": what the step gives, "mutated": positions and keywords of the arguments that were written into}`.
+        `{"value": what the step gives, "mutated": positions and keywords of the arguments that were written into}`,
+        and what the meter saw where `options["meter"]` lists what is forbidden (possibly nothing).
     """
     _seed(request.options.get("seed", 0))
     args, kwargs = _made(list(request.args)), _made(request.kwargs)
     before = [_snapshot(item) for item in (*args, *kwargs.values())]
-    value = STEPS[request.step](submission, request.name, args, kwargs, request.options)
+    step = STEPS[request.step]
+    metered: dict[str, Any] = {}
+    if "meter" in request.options:
+        with Meter(str(submission.module.__file__), tuple(request.options["meter"])) as meter:
+            value = step(submission, request.name, args, kwargs, request.options)
+        metered = meter.report()
+    else:
+        value = step(submission, request.name, args, kwargs, request.options)
     names = [*map(str, range(len(args))), *kwargs]
     after = (*args, *kwargs.values())
     mutated = [name for name, old, new in zip(names, before, after, strict=True) if not _unchanged(old, new)]
-    return {"value": value, "mutated": mutated}
+    return {"value": value, "mutated": mutated, **metered}
 
 
 def _seed(seed: int) -> None:

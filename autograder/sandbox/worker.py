@@ -15,6 +15,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from autograder.sandbox import wire
+from autograder.sandbox.meter import guard
 from autograder.sandbox.poison import poison
 from autograder.sandbox.steps import ContractError, Request, Submission, perform
 
@@ -62,6 +63,7 @@ def load_submission(sources: Sources) -> Submission:
 def serve(reading: int, writing: int, sources: Sources) -> None:
     """Import the submission, then answer one request after another. Every reply is a value or an error, both plain."""
     poison()
+    guard()
     state: Submission | None = None
     while True:
         tree = read_frame(reading)

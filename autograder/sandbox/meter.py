@@ -1,0 +1,196 @@
+"""What a call cost and which operations it used, as torch's dispatcher saw it: forward, backward, in every thread.
+
+Counts are the same on any machine, which no clock is. Watched at two levels, because some library calls decompose
+before they reach the dispatcher (a fused LSTM cell becomes two products): names at the torch-function level,
+operations at dispatch. Runs in the worker: imports nothing of Deepgrade.
+"""
+
+import _thread
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode, resolve_name
+from torch.utils import _python_dispatch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+# What each group forbids: parts of operation names (aten) and of function names (torch, torch.nn.functional).
+GROUPS = {
+    "convolution": ("convolution", "conv1d", "conv2d", "conv3d", "conv_transpose", "conv_tbc", "conv_depthwise"),
+    "pooling": ("max_pool", "avg_pool", "lp_pool", "fractional_max_pool"),
+    "batch_norm": ("batch_norm", "instance_norm", "group_norm"),
+    "layer_norm": ("layer_norm",),
+    "recurrent": ("lstm", "gru", "rnn_tanh", "rnn_relu", "rnn_layer"),
+    "attention": ("scaled_dot_product", "multi_head_attention", "transformer_encoder_layer", "flash_attention"),
+}
+MATRIX_PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "matmul", "dot", "mv", "addmv", "_sparse_mm", "_sparse_addmm")
+ANY = "torch"  # a group of its own: no torch at all, for tasks that are NumPy's
+
+
+class Meter:
+    """Counts while it is entered. One a request.
+
+    Args:
+        path: of the submission, to say which of its lines used an operation.
+        forbidden: groups of `GROUPS`, or `ANY`.
+    """
+
+    def __init__(self, path: str, forbidden: tuple[str, ...] = ()) -> None:
+        self.path = path
+        self.forbidden = forbidden
+        self.operations = 0
+        self.products = 0
+        self.flops = 0
+        self.largest = 0
+        self.live = 0
+        self.peak = 0
+        self.found: dict[str, int | None] = {}
+        self.tampered = False
+        self._stack: list[Any] = []
+        self._storages: dict[int, Any] = {}
+
+    def __enter__(self) -> "Meter":
+        self._stack = [_Functions(self), _Dispatch(self)]
+        for mode in self._stack:
+            mode.__enter__()
+        CURRENT.append(self)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        CURRENT.remove(self)
+        self.tampered |= not any(mode is self._stack[1] for mode in _python_dispatch._get_current_dispatch_mode_stack())
+        for mode in reversed(self._stack):
+            mode.__exit__(None, None, None)
+
+    def report(self) -> dict[str, Any]:
+        """Figures and findings, plain."""
+        figures = {
+            "operations": self.operations,
+            "products": self.products,
+            "flops": self.flops,
+            "largest": self.largest,
+            "peak": self.peak,
+        }
+        found = [[name, line] for name, line in self.found.items()]
+        return {"figures": figures, "forbidden": found[:10], "tampered": self.tampered}
+
+    def see_name(self, name: str) -> None:
+        """A torch function or an operation is about to run."""
+        for group in self.forbidden:
+            if group == ANY or any(part in name for part in GROUPS[group]):
+                self.found.setdefault(name, self._line())
+
+    def see_operation(self, function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """An operation has run."""
+        name = function.overloadpacket.__name__
+        self.operations += 1
+        self.products += name in MATRIX_PRODUCTS
+        self.flops += _flops(function, args, kwargs, result)
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                self.largest = max(self.largest, tensor.numel())
+                self._keep(tensor)
+
+    def _keep(self, tensor: torch.Tensor) -> None:
+        """Count a storage as live until it is freed."""
+        if tensor.layout is not torch.strided:
+            return
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key in self._storages:
+            return
+        self.live += size
+        self.peak = max(self.peak, self.live)
+
+        def freed(_: Any) -> None:
+            self.live -= size
+            self._storages.pop(key, None)
+
+        self._storages[key] = weakref.ref(storage, freed)
+
+    def _line(self) -> int | None:
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename != self.path:
+            frame = frame.f_back
+        return None if frame is None else frame.f_lineno
+
+
+class _Functions(TorchFunctionMode):
+    """Names as the student's code calls them."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self.meter = meter
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.meter.see_name(str(resolve_name(func) or getattr(func, "__name__", "")))
+        return func(*args, **(kwargs or {}))
+
+
+class _Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Operations as the dispatcher runs them."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.meter = meter
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.meter.see_name(func.overloadpacket.__name__)
+        result = func(*args, **(kwargs or {}))
+        self.meter.see_operation(func, result, args, kwargs or {})
+        return result
+
+
+CURRENT: list[Meter] = []
+
+
+def _flops(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> int:
+    from torch.utils.flop_counter import flop_registry
+
+    formula = flop_registry.get(function.overloadpacket)
+    try:
+        return int(formula(*args, **kwargs, out_val=result)) if formula else 0
+    except Exception:
+        return 0
+
+
+def guard() -> None:
+    """Before student code is imported: new threads are metered too, and switching the modes off is noticed."""
+    start = _thread.start_new_thread
+
+    def metered(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> int:
+        meters = list(CURRENT)
+
+        def inside(*inner: Any, **named: Any) -> Any:
+            modes = [mode(meter) for meter in meters for mode in (_Functions, _Dispatch)]
+            for mode in modes:
+                mode.__enter__()  # type: ignore[no-untyped-call]
+            return function(*inner, **named)
+
+        return start(inside, args, kwargs or {})
+
+    _thread.start_new_thread = _thread.start_new = metered
+    threading._start_new_thread = metered  # type: ignore[attr-defined]
+    for owner, name in (
+        (_python_dispatch, "_disable_current_modes"),
+        (_python_dispatch, "_pop_mode"),
+        (torch._C, "_pop_torch_dispatch_stack"),
+    ):
+        _notice(owner, name)
+
+
+def _notice(owner: Any, name: str) -> None:
+    """Calls of this function from a submission's own lines mark the running meter as tampered with."""
+    original = getattr(owner, name)
+
+    def noticed(*args: Any, **kwargs: Any) -> Any:
+        for meter in CURRENT:
+            meter.tampered |= sys._getframe(1).f_code.co_filename == meter.path
+        return original(*args, **kwargs)
+
+    setattr(owner, name, noticed)
