@@ -45,16 +45,15 @@ def test_rnn_through_time(agrees, draw, n, t, d, h):
 @number("1.4")
 @visibility("after_published")
 @pytest.mark.parametrize("step", [0, 2, 4])
-def test_rnn_past_and_future(student, reference, draw, expect, step):
+def test_rnn_past_and_future(student, draw, expect, step):
     """rnn: a loss at one step sends gradient to that step's input and all before it, and to none after"""
     arguments, dout = rnn_arguments(draw, 2, 5, 3, 4), np.zeros((2, 5, 4))
     dout[:, step] = draw(2, 4)
     dx = expect.array(student.pair("rnn", *arguments, cotangents=[dout])["gradients"]["dx"], (2, 5, 3), what="dx")
-    right = reference.pair("rnn", *arguments, cotangents=[dout])["gradients"]["dx"]
-    later = np.abs(dx[:, step + 1 :]).max(initial=0.0)
-    expect.true(later <= 1e-9, f"with a loss at step {step} only, dx at later steps should be 0")
-    what = f"dx up to step {step}, with a loss at step {step} only"
-    expect(dx[:, : step + 1], right[:, : step + 1], what=what)
+    reached = np.abs(dx).max(axis=(0, 2)) > 1e-12
+    where = f"with a loss at step {step} of 0 to 4 only"
+    expect.true(not reached[step + 1 :].any(), f"{where}, dx should be 0 at every later step")
+    expect.true(reached[: step + 1].all(), f"{where}, dx should not be 0 at that step or before it")
 
 
 @pytest.mark.task("rnn", kind="property")
