@@ -42,8 +42,9 @@ release: $(SETUP) ## Audit, then build the bundles that go to students and to Gr
 starter: $(SETUP) ## Build student_starter/ from the references: ASSIGNMENT=all
 	$(DEEPGRADE) starter $(ASSIGNMENT)
 
-docs: $(SETUP) ## Rewrite the generated table of docs/results.md
+docs: $(SETUP) ## Rewrite the generated pages: docs/coverage.md and the table of docs/results.md
 	$(PY) docs/results_table.py
+	$(PY) docs/coverage_table.py
 
 bench: $(SETUP) ## Print the ratios: speed of grading, verdicts of races, reference against library
 	$(PY) -m benchmarks

@@ -79,7 +79,7 @@ WRONG = {  # what is changed, the check that must fail, and what its message mus
     "os._exit": ("return 2 * x", "import os; os._exit(0)", "test_double", "ended the whole process (exit code 0)"),
     "SystemExit": ("return 2 * x", "raise SystemExit(0)", "test_double", "It raised SystemExit"),
     "a skip": ("return 2 * x", "import pytest; pytest.skip('x')", "test_double", "It raised Skipped"),
-    "an endless loop": ("return 2 * x", "\n    while True: pass", "test_double", "did not return within 2 s"),
+    "an endless loop": ("return 2 * x", "\n    while True: pass", "test_double", "did not return within 4 s"),
     "a subclass that claims equality": (
         "return 2 * x",
         "\n    class Liar(np.ndarray):\n        def __eq__(self, other): return True\n    return (3 * x).view(Liar)",
@@ -178,7 +178,7 @@ def test_what_cannot_be_read_is_a_result_too(graded: Grade, tmp_path: Path, name
 
 
 def test_time_that_runs_out_blocks_the_rest_and_keeps_what_was_scored(graded: Grade) -> None:
-    run = graded(changed("return x @ w", "\n    import time; time.sleep(1.5)"), seconds=1.0)
+    run = graded(changed("return x @ w", "\n    import time; time.sleep(3.5)"), seconds=3.5)
     outcomes = {line.check: line.outcome for line in run.lines}
     assert outcomes["test_double"] is Outcome.PASSED
     assert outcomes["test_layer"] is Outcome.BLOCKED
