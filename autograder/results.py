@@ -287,7 +287,7 @@ def opening(line: Line) -> str:
     """How a check ended, where more is to be said than passed or failed; else nothing."""
     still = f"{line.max_score:g} {'point' if line.max_score == 1 else 'points'} can still be added."
     return {
-        Outcome.BLOCKED: "Not run.",
+        Outcome.BLOCKED: "" if line.message else "Not run.",
         Outcome.DEFERRED: f"Not measured yet: {still}",
         Outcome.INCONCLUSIVE: f"Not measured, this machine was too unsteady for a verdict: {still}",
     }.get(line.outcome, "")

@@ -340,9 +340,12 @@ def test_hostile_text_is_printed_as_it_is(colour: bool) -> None:
 
 def test_checks_blocked_by_one_reason_do_not_repeat_it() -> None:
     blocked = tuple(line(f"check {k}", "t", "blocked", message="Not run: see the top.") for k in range(9))
-    text = printed(sample_run(lines=blocked, reason="SyntaxError: line 3", notes=()))
-    assert "see the top" not in text
-    assert text.count("SyntaxError: line 3") == 1
+    run = sample_run(lines=blocked, reason="SyntaxError: line 3", notes=())
+    for text in (printed(run), Document(page(run)).text):
+        assert "see the top" not in text
+        assert text.count("SyntaxError: line 3") == 1
+    assert "check 3" not in printed(run)
+    assert "check 3" in page(run)
 
 
 def test_long_names_wrap_within_the_terminal() -> None:

@@ -59,7 +59,8 @@ def show(run: Run, console: Console, files: Sequence[Path] = ()) -> None:
         console: to print on.
         files: that were written, named at the end.
     """
-    console.print(_table(run))
+    if not _came_to_nothing(run):
+        console.print(_table(run))
     for line in (line for lines in run.by_task().values() for line in lines):
         if line.outcome is not Outcome.PASSED and not (run.reason and line.outcome is Outcome.BLOCKED):
             _explain(line, console)
@@ -70,6 +71,11 @@ def show(run: Run, console: Console, files: Sequence[Path] = ()) -> None:
     console.print(_total(run), soft_wrap=True)
     if files:
         console.print(Text("Written: " + ", ".join(str(file) for file in files), style="dim"), soft_wrap=True)
+
+
+def _came_to_nothing(run: Run) -> bool:
+    """Whether no check ran, for one reason: a table would only repeat it."""
+    return run.reason is not None and all(line.outcome is Outcome.BLOCKED for line in run.lines)
 
 
 def _table(run: Run) -> Table:
