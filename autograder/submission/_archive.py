@@ -31,6 +31,7 @@ OUTSIDE = "outside of the archive"
 CHUNK = 1 << 16
 ENCRYPTED = 0x1  # in a member's flags
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others may ask for gigabytes before the first byte
+# What zipfile raises on damaged bytes; which of them for which damage differs between releases of Python.
 DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, NotImplementedError)
 HELP = "Make a new zip of the one file, or hand in the file itself."
 
