@@ -11,7 +11,6 @@ import stat
 import struct
 import subprocess
 import sys
-import tempfile
 import types
 import zipfile
 from collections.abc import Callable, Iterator
@@ -22,7 +21,6 @@ import nbformat
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.configuration import set_hypothesis_home_dir
 
 from autograder.assignment import Assignment, Limits, Task, assignment_names, load_assignment
 from autograder.errors import GraderError, SubmissionError
@@ -45,7 +43,6 @@ CONV = Assignment(
     folder=Path("assignments/conv"),
     solution=Path("solutions/conv.py"),
 )
-set_hypothesis_home_dir(Path(tempfile.gettempdir()) / f"hypothesis-{os.getuid()}")  # its notes stay out of the tree
 FUZZ = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
