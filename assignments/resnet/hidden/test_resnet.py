@@ -23,9 +23,10 @@ def batchnorm_arguments(draw, shape):
 
 
 def gradients(student, reference, draw, arguments, **options):
-    """The student's gradients and the reference's, for the same cotangent."""
-    options["cotangents"] = draw(*arguments[0].shape)
-    return (door.pair("batchnorm", *arguments, **options)["gradients"] for door in (student, reference))
+    """The student's gradients and the reference's, for the same cotangent, which is returned too."""
+    dout = draw(*arguments[0].shape)
+    got, right = (door.pair("batchnorm", *arguments, cotangents=dout, **options) for door in (student, reference))
+    return got["gradients"], right["gradients"], dout
 
 
 @pytest.mark.task("batchnorm")
@@ -47,6 +48,7 @@ def test_batchnorm_running_statistics(student, reference, expect, draw, shape, o
     """batchnorm: in training, running mean and variance move towards the batch's, with the unbiased variance"""
     arguments = batchnorm_arguments(draw, shape)
     got, right = (door.run("normalised", *arguments, training=True, **options) for door in (student, reference))
+    expect.true(not np.array_equal(got["y"], arguments[0]), "y is x itself: nothing was normalised")
     for name in ("running_mean", "running_var"):
         expect(got[name], right[name], what=name)
 
@@ -57,7 +59,7 @@ def test_batchnorm_running_statistics(student, reference, expect, draw, shape, o
 @pytest.mark.parametrize("shape, options", SHAPES)
 def test_batchnorm_input_gradient(student, reference, expect, draw, shape, options):
     """batchnorm: dx in training, through the mean and the variance"""
-    got, right = gradients(student, reference, draw, batchnorm_arguments(draw, shape), training=True, **options)
+    got, right, _ = gradients(student, reference, draw, batchnorm_arguments(draw, shape), training=True, **options)
     expect(got["dx"], right["dx"], what="dx")
 
 
@@ -67,7 +69,8 @@ def test_batchnorm_input_gradient(student, reference, expect, draw, shape, optio
 @pytest.mark.parametrize("shape, options", SHAPES)
 def test_batchnorm_parameter_gradients(student, reference, expect, draw, shape, options):
     """batchnorm: dgamma and dbeta in training"""
-    got, right = gradients(student, reference, draw, batchnorm_arguments(draw, shape), training=True, **options)
+    got, right, dout = gradients(student, reference, draw, batchnorm_arguments(draw, shape), training=True, **options)
+    expect.true(not np.array_equal(got["dx"], dout), "dx is dout itself: nothing was differentiated")
     for name in ("dgamma", "dbeta"):
         expect(got[name], right[name], what=name)
 
@@ -90,7 +93,7 @@ def test_batchnorm_evaluation(student, reference, expect, draw, shape, options):
 @pytest.mark.parametrize("shape, options", SHAPES)
 def test_batchnorm_evaluation_gradients(student, reference, expect, draw, shape, options):
     """batchnorm: gradients in evaluation, where the statistics are constants"""
-    got, right = gradients(student, reference, draw, batchnorm_arguments(draw, shape), training=False, **options)
+    got, right, _ = gradients(student, reference, draw, batchnorm_arguments(draw, shape), training=False, **options)
     for name in ("dx", "dgamma", "dbeta"):
         expect(got[name], right[name], what=name)
 
