@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from autograder.assignment import load_assignment
-from autograder.errors import GraderError
 from autograder.grading import Options, grade
+from autograder.plain import write_whole
 from autograder.results import Run, write_results
 from autograder.sandbox.confine import Confinement
 
@@ -28,7 +28,7 @@ def main(home: str) -> None:
         run = _grade(folder, config)
     except BaseException as error:  # whatever it was, the platform must find results
         print(f"deepgrade: {type(error).__name__}: {error}", file=sys.stderr)
-        _write_fault(folder / "results", error)
+        _write_fault(folder / "results")
         return
     if run.status == "fault":
         print(f"deepgrade: fault: {run.reason}", file=sys.stderr)
@@ -71,10 +71,7 @@ def _make_private(folder: Path) -> None:
                 os.chmod(shared, os.stat(shared).st_mode & ~0o002)
 
 
-def _write_fault(folder: Path, error: BaseException) -> None:
-    """A result by hand, where even making one went wrong."""
-    folder.mkdir(parents=True, exist_ok=True)
+def _write_fault(folder: Path) -> None:
+    """A result by hand, where even making one went wrong. What went wrong is for staff, on standard error."""
     told = "The grader had a problem of its own. This is not your fault: please tell the course staff, who can regrade."
-    kind = type(error).__name__ if not isinstance(error, GraderError) else error.message
-    text = json.dumps({"score": 0, "output": told, "extra_data": {"status": "fault", "reason": kind}})
-    (folder / "results.json").write_text(text)
+    write_whole(folder / "results.json", json.dumps({"score": 0, "output": told, "extra_data": {"status": "fault"}}))

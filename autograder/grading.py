@@ -21,7 +21,7 @@ from autograder.assignment import Assignment, CheckFacts, load_assignment, point
 from autograder.engine import Engine
 from autograder.errors import DeepgradeError, GraderError, SubmissionError
 from autograder.job import Job
-from autograder.results import Line, Outcome, Run
+from autograder.results import Line, Outcome, Run, Standing
 from autograder.sandbox.confine import Confinement
 from autograder.sandbox.folders import remove_tree, run_folder
 from autograder.submission import Submission, collect
@@ -102,6 +102,7 @@ class _Grading:
     seed: int = 0
     submission: Submission | None = None
     void: dict[str, str] = field(default_factory=dict)
+    standings: list[Standing] = field(default_factory=list)
     fault: str = ""
     reason: str = ""
 
@@ -173,6 +174,8 @@ class _Grading:
             )
         line = self._made(facts, Outcome(event["outcome"]), event["message"], event)
         self.lines[facts.name] = line
+        if event.get("leaderboard"):
+            self.standings.append(Standing(*event["leaderboard"]))
         self.progress(line)
 
     def _made(self, facts: CheckFacts, outcome: Outcome, message: str, event: dict[str, Any]) -> Line:
@@ -235,6 +238,7 @@ class _Grading:
             reason=reason or None,
             status=status,
             notes=self.submission.notes if self.submission else (),
+            leaderboard=tuple(self.standings),
             task_titles={task.name: task.title for task in self.assignment.tasks.values()},
         )
 

@@ -42,7 +42,12 @@ def run_pytest(plugin: ChecksPlugin, root: Path, files: list[str], select: tuple
 def merged(cases: list[Case]) -> dict[str, Any]:
     """One line of results from the cases of a check: it passes if every case does."""
     worst = next(
-        (kind for kind in ("fault", "failed", "blocked", "deferred") if any(c.outcome == kind for c in cases)), "passed"
+        (
+            kind
+            for kind in ("fault", "failed", "blocked", "deferred", "inconclusive")
+            if any(c.outcome == kind for c in cases)
+        ),
+        "passed",
     )
     shown = next((case for case in cases if case.outcome == worst), cases[0])
     scores = [case.score for case in cases if case.score is not None]

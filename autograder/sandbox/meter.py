@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode, resolve_name
+from torch.overrides import TorchFunctionMode
 from torch.utils import _python_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -85,12 +85,11 @@ class Meter:
             if group == ANY or any(part in name for part in GROUPS[group]):
                 self.found.setdefault(name, self._line())
 
-    def see_operation(self, function: Any, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def see_operation(self, name: str, result: Any, args: tuple[Any, ...]) -> None:
         """An operation has run."""
-        name = function.overloadpacket.__name__
         self.operations += 1
         self.products += name in MATRIX_PRODUCTS
-        self.flops += _flops(function, args, kwargs, result)
+        self.flops += _flops(name, args, result)
         for tensor in tree_leaves(result):
             if isinstance(tensor, torch.Tensor):
                 self.largest = max(self.largest, tensor.numel())
@@ -128,7 +127,7 @@ class _Functions(TorchFunctionMode):
         self.meter = meter
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.meter.see_name(str(resolve_name(func) or getattr(func, "__name__", "")))
+        self.meter.see_name(_name(func))
         return func(*args, **(kwargs or {}))
 
 
@@ -142,21 +141,26 @@ class _Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.meter.see_name(func.overloadpacket.__name__)
         result = func(*args, **(kwargs or {}))
-        self.meter.see_operation(func, result, args, kwargs or {})
+        self.meter.see_operation(func.overloadpacket.__name__, result, args)
         return result
 
 
 CURRENT: list[Meter] = []
 
 
-def _flops(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> int:
-    from torch.utils.flop_counter import flop_registry
+def _name(function: Any) -> str:
+    """`torch.nn.functional.conv2d`. torch.overrides.resolve_name would do, but its first call takes a second."""
+    module = str(getattr(function, "__module__", None) or "torch")
+    return f"{module}.{getattr(function, '__name__', '')}"
 
-    formula = flop_registry.get(function.overloadpacket)
-    try:
-        return int(formula(*args, **kwargs, out_val=result)) if formula else 0
-    except Exception:
+
+def _flops(name: str, args: tuple[Any, ...], result: Any) -> int:
+    """Multiply-adds of a matrix product, two operations each; torch's own counter would take a second to import."""
+    if name not in MATRIX_PRODUCTS or not isinstance(result, torch.Tensor):
         return 0
+    matrices = [item for item in args if isinstance(item, torch.Tensor)]
+    left = matrices[1] if name.startswith(("add", "badd", "_sparse_add")) else matrices[0]
+    return 2 * result.numel() * (left.shape[-1] if left.ndim else 1)
 
 
 def guard() -> None:

@@ -23,11 +23,22 @@ def test_scale(agrees, draw):
 
 
 @pytest.mark.task("affine")
-@weight(15)
+@weight(10)
 @number("3.1")
 def test_affine(agrees, draw):
     """affine: output and gradients equal the reference's"""
     agrees.autograd("affine", draw.tensor(5, 3), draw.tensor(3, 2))
+
+
+@pytest.mark.task("affine", kind="cost")
+@weight(5)
+@number("3.2")
+def test_affine_cost(cost, limits, draw):
+    """affine: as few operations as a product needs, however many rows"""
+    small = cost.autograd("affine", draw.tensor(12, 3), draw.tensor(3, 2))
+    cost.within(small, limits)
+    large = cost.autograd("affine", draw.tensor(24, 3), draw.tensor(3, 2))
+    cost.constant(small, large, "the rows double", limits)
 
 
 @pytest.mark.task("layer")
