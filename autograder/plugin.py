@@ -30,6 +30,16 @@ from autograder.errors import GraderError
 UNUSABLE = (
     "What your code returned could not be used by this check: look at the types and shapes that the docstring promises."
 )
+UNDIAGNOSED = (
+    "stub",
+    "timeout",
+    "memory",
+    "disk",
+    "exit",
+    "signal",
+    "garbled",
+    "forbidden",
+)  # no known mistake does that
 
 
 @dataclass(frozen=True)
@@ -99,6 +109,7 @@ class ChecksPlugin:
         self.problems: dict[str, str] = {}
         self.runner: Runner | None = None
         self.void: dict[str, str] = {}
+        self.diagnosed: set[str] = set()
 
     # Fixtures --------------------------------------------------------------------------------------------------
 
@@ -281,7 +292,7 @@ class ChecksPlugin:
             "outcome": "failed",
             "message": str(error) + self._mutation_note(item),
             "rung": error.evidence.rung,
-            "diagnosis": self._diagnose(item),
+            "diagnosis": self._diagnose(item) if error.evidence.rung not in UNDIAGNOSED else None,
             "differs": None if differs is None or differs.ndim == 0 else differs,
         }
 
@@ -295,6 +306,9 @@ class ChecksPlugin:
 
     def _diagnose(self, item: pytest.Item) -> Mistake | None:
         door, marker = item.stash.get(DOOR, None), item.get_closest_marker("task")
+        if check_name(item) in self.diagnosed:
+            return None  # the line shows its first failing case only
+        self.diagnosed.add(check_name(item))
         if door is None or self.world.diagnosis is None or self.world.reference is None or marker is None:
             return None
         reference = Door(door.assignment, self.world.reference, door.signatures, door.draw, door.source)

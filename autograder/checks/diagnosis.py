@@ -3,6 +3,7 @@ mistakes."""
 
 import linecache
 import sys
+import time
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from autograder.checks.runner import Answer, LocalRunner
 from autograder.errors import GraderError
 from autograder.sandbox.steps import Request
 from autograder.sandbox.wire import arrays_in
+
+
+SECONDS = 5.0  # for one check: a hint must never eat the time of the checks
 
 
 def module_from_source(name: str, source: str, filename: str) -> ModuleType:
@@ -51,8 +55,11 @@ class Diagnosis:
             reference: answers what is right.
             by_dtype: whether the dtype is what differs, not the values.
         """
+        started = time.monotonic()
         expected = [reference.runner.answer(request) for request, _ in student.log]
         for mistake in self._of_task(task):
+            if time.monotonic() - started > SECONDS:
+                return None
             runner = LocalRunner(self._module(mistake), self.helpers)
             if _explains(runner, student.log, expected, _dtypes if by_dtype else _closely):
                 return mistake

@@ -214,7 +214,8 @@ class _Reader:
         if dtype is None or not sizes_ok:
             raise WireError("an array of unknown dtype or shape")
         # Python's integers do not overflow: [0, 2**62] is refused for its size, not trusted for its product.
-        if any(n > MAX_PAYLOAD for n in shape):
+        # Nor may the other sizes hide behind a 0: numpy multiplies them too.
+        if math.prod(max(n, 1) for n in shape) * dtype.itemsize > MAX_PAYLOAD:
             raise WireError("an array with an impossible shape")
         count = math.prod(shape) * dtype.itemsize
         if self.offset + count > len(self.payload):
