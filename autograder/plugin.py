@@ -123,11 +123,8 @@ class ChecksPlugin:
         """The submission. The cases of one check share a worker; no two checks do."""
         if self.runner is None:
             self.runner = self.world.student()
-        marker = request.node.get_closest_marker("task")
-        task = self.world.assignment.tasks.get(marker.args[0]) if marker else None
-        forbidden = task.forbidden if task else ()
         world = self.world
-        door = Door(world.assignment, self.runner, world.student_module, draw, world.source, forbidden)
+        door = Door(world.assignment, self.runner, world.student_module, draw, world.source)
         request.node.stash[DOOR] = door
         return door
 
@@ -258,7 +255,7 @@ class ChecksPlugin:
                 where = f" (line {line} of {door.source.name})" if line else " (in the backward pass, or out of sight)"
                 rule = f"This task is about writing what `{name}` does: using it{where} voids the task."
                 told = f"{door.describe(request)}\n{rule}"
-                self.void[item.get_closest_marker("task").args[0]] = told  # type: ignore[union-attr]
+                self.void[door.assignment.task_of(request.name).name] = told
                 return {"outcome": "failed", "message": told, "rung": "forbidden"}
         return None
 

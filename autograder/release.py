@@ -129,12 +129,25 @@ def _refuse_leaks(assignment: Assignment, starter: Bundle) -> None:
     reference = assignment.solution.read_text()
     lines = reference.splitlines()
     stub = starter.files[f"{assignment.name}/{assignment.deliverable}.py"].decode()
+    texts = [_text(path, data) for path, data in starter.files.items()]
     for block in solution_blocks(reference, assignment):
-        body = "\n".join(lines[block.begin : block.end - 1]).strip("\n")
-        if len(body) > 40 and any(body in data.decode("utf-8", "ignore") for data in starter.files.values()):
+        body = _unindented("\n".join(lines[block.begin : block.end - 1])).strip("\n")
+        if len(body) > 40 and any(body in text for text in texts):
             raise GraderError(f"{assignment.name}: the starter bundle would hold the solution of {block.task}")
     for path in starter.files:
         if path.endswith((".pyc", ".pyo")) or "/hidden/" in path:
             raise GraderError(f"{assignment.name}: the starter bundle would hold {path}")
     if "BEGIN SOLUTION" in stub:
         raise GraderError(f"{assignment.name}: the stub still has solution markers")
+
+
+def _text(path: str, data: bytes) -> str:
+    """What a file says, without indentation; of a notebook, its cells."""
+    text = data.decode("utf-8", "ignore")
+    if path.endswith(".ipynb"):
+        text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    return _unindented(text)
+
+
+def _unindented(text: str) -> str:
+    return "\n".join(line.strip() for line in text.split("\n"))

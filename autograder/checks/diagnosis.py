@@ -21,7 +21,6 @@ from autograder.errors import GraderError
 from autograder.sandbox.steps import Request
 from autograder.sandbox.wire import arrays_in
 
-
 SECONDS = 5.0  # for one check: a hint must never eat the time of the checks
 
 

@@ -28,7 +28,6 @@ class Door:
         signatures: a module to read parameter names from, for messages.
         draw: where seeds come from.
         source: the submission's file, for messages.
-        forbidden: groups of operations that must not be used here; see `sandbox.meter`.
     """
 
     assignment: Assignment
@@ -36,7 +35,6 @@ class Door:
     signatures: ModuleType
     draw: Draw
     source: Path
-    forbidden: tuple[str, ...] = ()
     log: list[tuple[Request, Answer]] = field(default_factory=list)
 
     def __getattr__(self, name: str) -> Any:
@@ -80,8 +78,9 @@ class Door:
         """The request itself, with a seed and, for a pair, the names of what it returns."""
         options = {key: _list(item) if key in ("cotangents", "wrt") else item for key, item in options.items()}
         options["seed"] = self.draw.seed()
-        if "meter" in options or (self.forbidden and step not in ("run", "value")):
-            options["meter"] = list(self.forbidden)
+        task = None if step in ("run", "value") else self.assignment.task_of(name)
+        if "meter" in options or (task is not None and task.forbidden):
+            options["meter"] = list(task.forbidden) if task is not None else []
         if step == "pair":
             options["spec"] = self._spec(name)
         return Request(
