@@ -1,0 +1,115 @@
+"""Runs beside the submission: hands it generators and models, and reports what came of them. Judges nothing."""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+def fit(submission: ModuleType, x: np.ndarray, k: int, seed: int) -> Any:
+    """`fit_linear_ae` with a generator made from the seed."""
+    return submission.fit_linear_ae(x, k, np.random.default_rng(seed))
+
+
+def loss_part(submission: ModuleType, x: np.ndarray, enc: np.ndarray, dec: np.ndarray) -> Any:
+    """What `linear_ae_loss_grad` returns first."""
+    return submission.linear_ae_loss_grad(x, enc, dec)[0]
+
+
+def denc_part(submission: ModuleType, x: np.ndarray, enc: np.ndarray, dec: np.ndarray) -> Any:
+    """What `linear_ae_loss_grad` returns second."""
+    return submission.linear_ae_loss_grad(x, enc, dec)[1]
+
+
+def ddec_part(submission: ModuleType, x: np.ndarray, enc: np.ndarray, dec: np.ndarray) -> Any:
+    """What `linear_ae_loss_grad` returns third."""
+    return submission.linear_ae_loss_grad(x, enc, dec)[2]
+
+
+def mean_of_pca(submission: ModuleType, x: np.ndarray, k: int) -> Any:
+    """The mean that `pca` returns."""
+    return submission.pca(x, k)[0]
+
+
+def projector_of_pca(submission: ModuleType, x: np.ndarray, k: int) -> Any:
+    """The mean that `pca` returns, and C'C for its components C, (d, d): the same whatever their signs."""
+    mean, components = submission.pca(x, k)
+    return mean, components.T @ components
+
+
+def variances_of_pca(submission: ModuleType, x: np.ndarray, k: int) -> Any:
+    """Variance of the data along each of the components that `pca` returns, in their order, (k,)."""
+    mean, components = submission.pca(x, k)
+    return ((x - mean) @ components.T).var(axis=0)
+
+
+def encode(submission: ModuleType, init: tuple[int, ...], state: dict[str, Tensor], x: Tensor) -> Any:
+    """The code of x by an `Autoencoder` with these weights."""
+    return _made(submission, init, state).encode(x)
+
+
+def decode(submission: ModuleType, init: tuple[int, ...], state: dict[str, Tensor], code: Tensor) -> Any:
+    """The reconstruction from a code by an `Autoencoder` with these weights."""
+    return _made(submission, init, state).decode(code)
+
+
+def round_trip(submission: ModuleType, init: tuple[int, ...], state: dict[str, Tensor], x: Tensor) -> dict[str, Any]:
+    """x through an `Autoencoder`, in two steps and in one."""
+    model = _made(submission, init, state)
+    return {"decode(encode(x))": model.decode(model.encode(x)), "forward(x)": model(x)}
+
+
+def _made(submission: ModuleType, init: tuple[int, ...], state: dict[str, Tensor]) -> Any:
+    model = submission.Autoencoder(*init).double()
+    model.load_state_dict(state)
+    return model
+
+
+def rebuilt_after_training(submission: ModuleType, x: Tensor, init: tuple[int, ...], seed: int, steps: int) -> Any:
+    """An `Autoencoder` trained on x by Adam from PyTorch's initial weights; then x through it."""
+    torch.manual_seed(seed)
+    model = submission.Autoencoder(*init).to(x.dtype)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        (model(x) - x).square().sum(dim=1).mean().backward()
+        optimizer.step()
+    return model(x).detach()
+
+
+class Recorder(nn.Module):
+    """x times a matrix; remembers what it was given."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.clone())
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x.detach().clone())
+        return x @ self.weight
+
+
+def denoise(submission: ModuleType, x: Tensor, weight: Tensor, sigma: float, seed: int) -> dict[str, Any]:
+    """`denoising_loss` of x -> x times weight: the loss, what the model was given, and the gradient to weight."""
+    model, generator = Recorder(weight), torch.Generator().manual_seed(seed)
+    loss = submission.denoising_loss(model, x, sigma, generator)
+    if isinstance(loss, Tensor) and loss.requires_grad:
+        loss.backward()
+    return {"loss": loss, "seen": torch.cat(model.seen) if model.seen else None, "gradient": model.weight.grad}
+
+
+def denoise_quietly(submission: ModuleType, x: Tensor, weight: Tensor, sigma: float, seed: int) -> tuple[Any, Any]:
+    """As `denoise`, without what the model was given: the loss and the gradient only."""
+    report = denoise(submission, x, weight, sigma, seed)
+    return report["loss"], report["gradient"]
+
+
+def projection_gradient(submission: ModuleType, x: Tensor, k: int, points: Tensor, cotangent: Tensor) -> Any:
+    """Gradient to x of <cotangent, points projected onto what `pca_fast(x, k)` found>; signs of components cancel."""
+    x = x.clone().requires_grad_()
+    mean, components = submission.pca_fast(x, k)
+    projected = mean + (points - mean) @ components.T @ components
+    return torch.autograd.grad(projected, x, cotangent)[0]
