@@ -1,0 +1,242 @@
+"""Bundles: the same bytes every time, nothing of the solution in what students get, all that Gradescope's needs."""
+
+import io
+import json
+import shutil
+import textwrap
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from autograder.assignment import Assignment, assignment_names, load_assignment, suite_digest
+from autograder.errors import GraderError
+from autograder.release import Bundle, bundles, write_bundles
+
+COURSE = Path(__file__).parent / "course"
+ROOT = COURSE.parents[1]
+MINI = load_assignment("mini", COURSE)
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, Bundle]:
+    """The bundles of the small course, by their role."""
+    return {bundle.name.removeprefix("mini-").removesuffix(".zip"): bundle for bundle in bundles(MINI)}
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    """A copy of the small course, to be damaged."""
+    return Path(shutil.copytree(COURSE, tmp_path / "course", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+def contents(data: bytes) -> dict[str, bytes]:
+    """Every file of a zip, those of a zip inside it too."""
+    found = {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for name in archive.namelist():
+            found[name] = archive.read(name)
+            if zipfile.is_zipfile(io.BytesIO(found[name])):
+                found |= {f"{name}/{inner}": text for inner, text in contents(found[name]).items()}
+    return found
+
+
+def replaced(course: Path, old: str, new: str) -> Assignment:
+    """The assignment of a course whose reference has one piece replaced."""
+    path = course / "solutions" / "mini.py"
+    assert path.read_text().count(old) == 1
+    path.write_text(path.read_text().replace(old, new))
+    return load_assignment("mini", course)
+
+
+# Repeatable -------------------------------------------------------------------------------------------------------
+
+
+def test_bundles_are_the_same_bytes_every_time(made: dict[str, Bundle], course: Path) -> None:
+    """Also of a copy elsewhere, whose files have other times."""
+    again = bundles(load_assignment("mini", course))
+    assert [bundle.name for bundle in again] == [f"mini-{role}.zip" for role in ("starter", "autograder", "solution")]
+    starter, autograder, solution = again
+    assert starter.data() == made["starter"].data()
+    assert autograder.data() == made["autograder"].data()
+    assert solution.data() == made["solution"].data()
+
+
+def test_another_assignment_gives_other_bytes(made: dict[str, Bundle], course: Path) -> None:
+    changed = bundles(replaced(course, '"""Twice x, any shape."""', '"""Twice x."""'))
+    assert all(bundle.data() != made[role].data() for role, bundle in zip(made, changed, strict=True))
+
+
+def test_bundles_are_written_where_they_are_wanted(made: dict[str, Bundle], tmp_path: Path) -> None:
+    written = write_bundles(MINI, tmp_path / "new" / "folder")
+    assert [path.name for path in written] == [bundle.name for bundle in made.values()]
+    assert written[0].read_bytes() == made["starter"].data()
+
+
+@pytest.mark.parametrize("role", ["starter", "autograder", "solution"])
+def test_a_bundle_has_no_times_no_absolute_paths_and_modes_that_say_what_can_be_run(
+    made: dict[str, Bundle], role: str
+) -> None:
+    with zipfile.ZipFile(io.BytesIO(made[role].data())) as archive:
+        entries = archive.infolist()
+    assert [entry.filename for entry in entries] == sorted(made[role].files)
+    assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
+    assert not any(entry.filename.startswith("/") or ".." in entry.filename.split("/") for entry in entries)
+    modes = {entry.filename: entry.external_attr >> 16 for entry in entries}
+    executable = {name for name, mode in modes.items() if mode == 0o100755}
+    assert executable == ({"setup.sh", "run_autograder"} if role == "autograder" else set())
+    assert set(modes.values()) - {0o100755} == {0o100644}
+
+
+# For students -----------------------------------------------------------------------------------------------------
+
+
+def test_the_starter_is_what_students_need_in_one_folder(made: dict[str, Bundle]) -> None:
+    needed = {"mini.py", "mini.ipynb", "handout.md", "assignment.toml", "check.py", "README.md", "deepgrade.pyz"}
+    assert set(made["starter"].files) == {f"mini/{name}" for name in needed | {"public/test_public.py"}}
+
+
+SECRETS = {
+    "a solution": "return x * w, (x, w)",
+    "another": "(dout * x).sum(axis=0)",
+    "a marker": "BEGIN SOLUTION mini",
+    "a hidden check": "def test_keeps_float32",
+    "a hint": "three times x",
+    "an answer of the quiz": '"q1": "b"',
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS.keys())
+def test_nothing_secret_reaches_students(made: dict[str, Bundle], secret: str) -> None:
+    files = contents(made["starter"].data())
+    assert [name for name, data in files.items() if secret in data.decode("utf-8", "ignore")] == []
+    everything = contents(made["autograder"].data()).values()
+    assert any(secret in data.decode("utf-8", "ignore") for data in everything), "the search finds what is there"
+
+
+def test_no_compiled_file_and_no_room_of_the_grader_reaches_students(made: dict[str, Bundle]) -> None:
+    names = contents(made["starter"].data())
+    assert not [name for name in names if name.endswith((".pyc", ".pyo")) or "/hidden/" in name]
+    rooms = {name.split("/")[3] for name in names if name.startswith("mini/deepgrade.pyz/autograder/")}
+    assert {"local.py", "checks", "sandbox", "submission"} <= rooms
+    assert not rooms & {"grading.py", "grader.py", "gradescope.py", "audit.py", "starter", "results.py", "template"}
+
+
+LONG = """\
+    total = np.zeros_like(x)
+    for _ in range(2):
+        total = total + x
+    return total"""
+
+
+def test_a_docstring_that_holds_the_solution_is_refused(course: Path) -> None:
+    replaced(course, "    return 2 * x", LONG)
+    quoted = f'"""Twice x, any shape.\n\n{LONG}\n    """'
+    assignment = replaced(course, '"""Twice x, any shape."""', quoted)
+    with pytest.raises(GraderError, match="the starter bundle would hold the solution of double"):
+        bundles(assignment)
+
+
+LEAKS = {
+    "a public check": ("public/test_public.py", f"\n\ndef known(x):\n{LONG}\n"),
+    "the experiment, which only the notebook has": ("experiment.py", f"\n\ndef known(x):\n{LONG}\n"),
+    "the handout, at another indentation": ("handout.md", f"\n```python\n{textwrap.indent(LONG, '  ')}\n```\n"),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), LEAKS.values(), ids=LEAKS.keys())
+def test_a_file_that_holds_the_solution_is_refused(course: Path, name: str, text: str) -> None:
+    assignment = replaced(course, "    return 2 * x", LONG)
+    path = course / "assignments" / "mini" / name
+    clean = path.read_text()
+    bundles(assignment)
+    path.write_text(clean + text)
+    with pytest.raises(GraderError, match="the starter bundle would hold the solution of double"):
+        bundles(assignment)
+
+
+@pytest.mark.parametrize("name", assignment_names())
+def test_every_assignment_of_this_course_can_be_bundled(name: str) -> None:
+    starter, _, _ = bundles(load_assignment(name))
+    assert f"{name}/check.py" in starter.files
+
+
+def test_what_lies_about_does_not_travel(made: dict[str, Bundle], course: Path) -> None:
+    for room in ("", "public", "hidden"):
+        folder = course / "assignments" / "mini" / room
+        (folder / "__pycache__").mkdir()
+        for name in ("__pycache__/test_public.cpython-311.pyc", ".DS_Store", ".notes.swp"):
+            (folder / name).write_bytes(b"junk")
+    (course / "assignments" / "mini" / "grades.csv").write_text("a student's grade")
+    (course / "assignments" / "mini" / "hidden" / "notes.txt").write_text("not a check")
+    for bundle, clean in zip(bundles(load_assignment("mini", course)), made.values(), strict=True):
+        assert set(bundle.files) == set(clean.files)
+
+
+# For Gradescope ---------------------------------------------------------------------------------------------------
+
+
+def test_the_autograder_holds_what_grading_needs(made: dict[str, Bundle]) -> None:
+    files = made["autograder"].files
+    folder = {path for path in files if path.startswith(("assignments/", "solutions/"))}
+    names = ("assignment.toml", "mistakes.toml", "helpers.py", "public/test_public.py", "hidden/test_hidden.py")
+    assert folder == {"solutions/mini.py", *(f"assignments/mini/{name}" for name in names)}
+    package = ROOT / "autograder"
+    modules = {f"autograder/{path.relative_to(package).as_posix()}" for path in package.rglob("*.py") if path.is_file()}
+    assert modules <= set(files)
+    assert {"autograder/report/page.html.j2", "autograder/report/page.css", "autograder/results.schema.json"} <= set(
+        files
+    )
+    assert files["solutions/mini.py"] == MINI.solution.read_bytes()
+
+
+def test_the_autograder_holds_nothing_else(made: dict[str, Bundle]) -> None:
+    top = {path.partition("/")[0] for path in made["autograder"].files}
+    scripts = {"setup.sh", "run_autograder"}
+    settings = {"constraints.txt", "requirements.txt", "deepgrade.json"}
+    assert top == {"autograder", "assignments", "solutions"} | scripts | settings
+    endings = {Path(path).suffix for path in made["autograder"].files} - {""}
+    assert endings <= {".py", ".toml", ".json", ".css", ".html", ".j2", ".txt", ".sh"}
+
+
+def test_scripts_of_the_platform_begin_with_their_interpreter(made: dict[str, Bundle]) -> None:
+    for name in ("setup.sh", "run_autograder"):
+        assert made["autograder"].files[name].startswith(b"#!/bin/bash\n")
+        assert b"\r" not in made["autograder"].files[name]
+
+
+def test_requirements_are_those_of_the_project_and_every_one_is_pinned(made: dict[str, Bundle]) -> None:
+    names = [line.partition(">=")[0] for line in made["autograder"].files["requirements.txt"].decode().splitlines()]
+    assert {"torch", "numpy", "pytest", "gradescope-utils"} <= set(names)
+    pins = made["autograder"].files["constraints.txt"].decode()
+    assert [name for name in names if f"\n{name}==" not in f"\n{pins}"] == []
+
+
+def config(secret: str = "") -> dict[str, str]:
+    """deepgrade.json of the autograder."""
+    return dict(json.loads(bundles(MINI, secret)[1].files["deepgrade.json"]))
+
+
+def test_the_secret_can_be_set_and_is_otherwise_derived_from_what_is_hidden(course: Path) -> None:
+    assert config("of the course")["secret"] == "of the course"
+    assert config()["secret"] == suite_digest(MINI)
+    changed = replaced(course, "return 2 * x", "return x + x")
+    assert json.loads(bundles(changed)[1].files["deepgrade.json"])["secret"] != config()["secret"]
+    assert config()["assignment"] == "mini"
+
+
+def test_the_secret_reaches_neither_students_nor_staff() -> None:
+    starter, _, solution = bundles(MINI, "a secret of the course")
+    for bundle in (starter, solution):
+        assert not any(b"a secret of the course" in data for data in contents(bundle.data()).values())
+
+
+def test_the_index_of_torch_is_that_of_the_machine_that_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCH_INDEX", raising=False)
+    assert config()["torch_index"] == ""
+    monkeypatch.setenv("TORCH_INDEX", "file:///wheels")
+    assert config()["torch_index"] == "file:///wheels"
+
+
+def test_the_solution_is_the_reference(made: dict[str, Bundle]) -> None:
+    assert made["solution"].files == {"mini.py": MINI.solution.read_bytes()}
