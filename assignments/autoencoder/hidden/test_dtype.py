@@ -37,6 +37,6 @@ def test_keeps_dtype(keeps_dtype, draw, name):
     elif name == "Autoencoder":
         keeps_dtype.module("Autoencoder", (4, 5, 2), *tensors)
     elif name == "denoising_loss":
-        keeps_dtype.run("denoise_quietly", *tensors, torch.eye(4), 0.5, draw.seed())
+        keeps_dtype.run("denoise_quietly", *tensors, torch.from_numpy(draw(4, 4)).float(), 0.5, draw.seed())
     else:
         keeps_dtype.autograd("pca_fast", *tensors, 2)
