@@ -1,0 +1,195 @@
+"""Gradescope's door: a home as the platform lays it out, and a results.json that is there and valid, come what may."""
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from autograder import gradescope
+from autograder.assignment import load_assignment
+from autograder.gradescope import main
+from autograder.grading import Options, run_seed
+from autograder.release import bundles
+
+COURSE = Path(__file__).parent / "course"
+MINI = load_assignment("mini", COURSE)
+REFERENCE = MINI.solution.read_text()
+SCHEMA = json.loads((Path(gradescope.__file__).parent / "results.schema.json").read_text())
+OURS = "not your fault"
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The autograder's archive, unpacked."""
+    folder = tmp_path_factory.mktemp("bundle")
+    with zipfile.ZipFile(io.BytesIO(bundles(MINI, "of the course")[1].data())) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+@pytest.fixture
+def home(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without a submission. The machine's shared folders are left as they are: it is not ours alone."""
+    monkeypatch.setattr(gradescope, "SHARED", ())
+    shutil.copytree(source, tmp_path / "home" / "source")
+    for name in ("submission", "results"):
+        (tmp_path / "home" / name).mkdir()
+    (tmp_path / "home" / "submission_metadata.json").write_text('{"users": [{"email": "someone"}]}')
+    return tmp_path / "home"
+
+
+def results(home: Path) -> dict[str, Any]:
+    """What main wrote."""
+    main(str(home))
+    return dict(json.loads((home / "results" / "results.json").read_text()))
+
+
+def graded(home: Path, source: str, name: str = "mini.py") -> dict[str, Any]:
+    """Results of one file, valid by the schema."""
+    (home / "submission" / name).write_text(source)
+    found = results(home)
+    jsonschema.validate(found, SCHEMA)
+    return found
+
+
+def score(found: dict[str, Any]) -> float:
+    return float(found["score"]) if "score" in found else float(sum(test["score"] for test in found["tests"]))
+
+
+def status(found: dict[str, Any]) -> str:
+    return str(found["extra_data"]["status"])
+
+
+def test_the_reference_gets_full_marks_under_any_name_with_a_seed_that_a_regrade_repeats(home: Path) -> None:
+    found = graded(home, REFERENCE, "my work (2).py")
+    assert (score(found), status(found)) == (100, "graded"), found
+    assert all(test["status"] == "passed" for test in found["tests"])
+    digest, seed = found["extra_data"]["digest"], found["extra_data"]["seed"]
+    assert seed == run_seed(digest, Options(secret="of the course"), MINI)
+    assert seed != run_seed(digest, Options(secret="of another course"), MINI)
+
+
+def test_nothing_submitted_scores_nothing_and_says_so(home: Path) -> None:
+    found = results(home)
+    jsonschema.validate(found, SCHEMA)
+    assert (score(found), status(found)) == (0, "unreadable")
+    assert "mini.py" in found["output"]
+    assert OURS not in found["output"]
+    assert len(found["tests"]) == 10
+
+
+HOSTILE = """
+import glob, os, sys
+HOME = HERE
+
+
+def attack(*_, **__):
+    score = '{"score": 100}'
+    for path in (HOME + "/results/results.json", "results.json", "/tmp/results.json"):
+        try:
+            open(path, "w").write(score)
+        except OSError:
+            pass
+    found = []
+    for path in ("source/solutions/mini.py", "submission_metadata.json", "source/deepgrade.json"):
+        try:
+            found.append(open(os.path.join(HOME, path)).read())
+        except OSError:
+            pass
+    raise ValueError(f"found {len(found)} of 3: {found}")
+
+
+double = attack
+"""
+
+
+def test_a_hostile_submission_in_a_zip_reads_nothing_and_writes_no_results(home: Path) -> None:
+    hostile = REFERENCE + HOSTILE.replace("HERE", repr(str(home)))
+    with zipfile.ZipFile(home / "submission" / "work.zip", "w") as archive:
+        archive.writestr("work/mini.py", hostile)
+    found = results(home)
+    jsonschema.validate(found, SCHEMA)
+    assert status(found) == "graded"
+    assert 0 < score(found) < 100
+    told = json.dumps(found)
+    assert "found 0 of 3: []" in told
+    assert "someone" not in told
+    assert "of the course" not in told
+
+
+def test_a_submission_that_ends_its_process_still_has_every_line(home: Path) -> None:
+    found = graded(home, f"{REFERENCE}\nimport os\nos._exit(0)\n")
+    assert (score(found), status(found), len(found["tests"])) == (0, "graded", 10)
+    assert "ended the whole process" in found["output"]
+
+
+def break_json(source: Path) -> None:
+    (source / "deepgrade.json").write_text("{")
+
+
+def lose_json(source: Path) -> None:
+    (source / "deepgrade.json").unlink()
+
+
+def name_another(source: Path) -> None:
+    (source / "deepgrade.json").write_text('{"assignment": "maxi", "secret": "s"}')
+
+
+def list_json(source: Path) -> None:
+    (source / "deepgrade.json").write_text("[]")
+
+
+def break_facts(source: Path) -> None:
+    (source / "assignments" / "mini" / "assignment.toml").write_text("title = ")
+
+
+def lose_reference(source: Path) -> None:
+    (source / "solutions" / "mini.py").unlink()
+
+
+def break_check(source: Path) -> None:
+    (source / "assignments" / "mini" / "hidden" / "test_hidden.py").write_text("import no_such_package\n")
+
+
+DAMAGE = [break_json, lose_json, name_another, list_json, break_facts, lose_reference, break_check]
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
+def test_a_fault_of_ours_leaves_results_that_blame_nobody_else(
+    home: Path, capfd: pytest.CaptureFixture[str], damage: Any
+) -> None:
+    damage(home / "source")
+    found = graded(home, REFERENCE) if damage is break_check else by_hand(home)
+    assert status(found) == "fault"
+    assert "deepgrade:" in capfd.readouterr().err
+    told = json.dumps(found)
+    assert OURS in told or "failed, not you" in told
+    assert "Traceback" not in told
+    assert "no_such_package" not in told, "what went wrong is for staff"
+
+
+def by_hand(home: Path) -> dict[str, Any]:
+    """Results written by hand: a score, and what students are told."""
+    (home / "submission" / "mini.py").write_text(REFERENCE)
+    found = results(home)
+    assert score(found) == 0
+    assert isinstance(found["output"], str)
+    return found
+
+
+def test_what_students_must_not_read_is_made_private(home: Path) -> None:
+    for name in ("source", "submission", "results"):
+        (home / name).chmod(0o755)
+    results(home)
+    for name, mode in (
+        ("source", 0o700),
+        ("submission", 0o700),
+        ("results", 0o700),
+        ("submission_metadata.json", 0o600),
+    ):
+        assert (home / name).stat().st_mode & 0o777 == mode
