@@ -2,6 +2,7 @@
 deadline."""
 
 import contextlib
+import itertools
 import json
 import os
 import select
@@ -25,7 +26,8 @@ from autograder.sandbox.zygote import main
 FIRST_UID, BLOCKS, BLOCK = 61_000, 64, 32
 OUTPUT_CAP = 64 << 10
 WATCH_SECONDS = 0.05
-CELL_MB, CELL_FILES = 128, 2_000
+CELL_MB, CELL_FILES, CELL_DEPTH = 128, 2_000, 64
+CHUNKS = 16  # of output taken at a time: a worker that floods must not keep us from looking at the clock
 
 
 class UserIds:
@@ -195,7 +197,9 @@ class Worker:
     def drain(self) -> None:
         """Take what it printed; beyond the cap it is dropped, never refused."""
         with contextlib.suppress(OSError):
-            while chunk := os.read(self.output_pipe, 1 << 16):
+            for _ in range(CHUNKS):
+                if not (chunk := os.read(self.output_pipe, 1 << 16)):
+                    return
                 self.output += chunk[: max(0, OUTPUT_CAP - len(self.output))]
 
     def close(self) -> None:
@@ -307,19 +311,33 @@ def _is_zombie(pid: int) -> bool:
 
 
 def _usage(folder: Path) -> tuple[int, int]:
-    """Bytes and files below a folder that hostile code owns: bounded, following nothing."""
-    size, files, pending = 0, 0, [str(folder)]
+    """Bytes and files below a folder that hostile code owns: bounded, following nothing.
+
+    What cannot be looked into (too deep, a path too long, a closed folder) counts as too many files.
+    """
+    size, files, pending = 0, 0, [(str(folder), 0)]
     while pending and files <= CELL_FILES:
-        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                files += 1
-                facts = entry.stat(follow_symlinks=False)
-                size += facts.st_blocks * 512
-                if stat.S_ISDIR(facts.st_mode):
-                    pending.append(entry.path)
-                if files > CELL_FILES:
-                    break
+        place, depth = pending.pop()
+        try:
+            entries = _facts(place)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # gone meanwhile
+        except OSError:
+            return size, CELL_FILES + 1
+        files += len(entries) if depth < CELL_DEPTH else CELL_FILES + 1
+        size += sum(facts.st_blocks * 512 for _, facts in entries)
+        pending += [(path, depth + 1) for path, facts in entries if stat.S_ISDIR(facts.st_mode)]
     return size, files
+
+
+def _facts(folder: str) -> list[tuple[str, os.stat_result]]:
+    """Path and facts of a folder's entries, as many as may be there and one more."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in itertools.islice(entries, CELL_FILES + 1):
+            with contextlib.suppress(FileNotFoundError):
+                found.append((entry.path, entry.stat(follow_symlinks=False)))
+    return found
 
 
 def fork_zygote(root: Path, confinement: Confinement) -> Sandbox:

@@ -26,7 +26,7 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 ALLOWED_CALLS = """
 access arch_prctl brk clock_nanosleep clock_gettime clock_getres close close_range dup dup2 dup3 epoll_create
 epoll_create1 epoll_ctl epoll_wait epoll_pwait eventfd2 exit exit_group faccessat faccessat2 fadvise64 fallocate
-fchdir chdir fcntl fdatasync flock fstat fstatfs fsync ftruncate futex futex_waitv get_mempolicy get_robust_list
+fchdir chdir fdatasync flock fstat fstatfs fsync ftruncate futex futex_waitv get_mempolicy get_robust_list
 getcpu getcwd getdents64 getegid geteuid getgid getgroups getitimer getpgid getpgrp getpid getppid getpriority
 getrandom getresgid getresuid getrlimit getrusage getsid gettid gettimeofday getuid getxattr lgetxattr fgetxattr lseek
 lstat madvise mbind membarrier mincore mkdir mkdirat mlock mmap mprotect mremap munmap msync nanosleep newfstatat open
@@ -37,6 +37,8 @@ sched_get_priority_max sched_get_priority_min sched_setaffinity sched_yield sele
 set_robust_list set_tid_address setitimer sigaltstack stat statfs statx symlink symlinkat sysinfo time timer_create
 timer_delete timer_getoverrun timer_gettime timer_settime times truncate umask uname unlink unlinkat write writev
 """.split()  # noqa: SIM905
+# Duplicate, flags, locks, pipe size. Not F_SETOWN and F_SETSIG (a signal to any process of the same user), nor leases.
+SAFE_FCNTLS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)
 SAFE_PRCTLS = (3, 15, 16, 0x53564D41)  # get dumpable, set name, get name, name a memory area
 SAFE_IOCTLS = (
     0x5401,
@@ -198,6 +200,8 @@ def _filter() -> linux.Filter:
         calls.add(name, linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, os.getpid(), 0))
     for command in SAFE_PRCTLS:
         calls.add("prctl", linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, command, 0))
+    for command in SAFE_FCNTLS:
+        calls.add("fcntl", linux.ALLOW, linux.Comparison(1, linux.COMPARE_EQUAL, command, 0))
     for command in SAFE_IOCTLS:
         calls.add("ioctl", linux.ALLOW, linux.Comparison(1, linux.COMPARE_EQUAL, command, 0))
     # prlimit64 may read one's own limits, never another process's, and never set any.

@@ -24,6 +24,7 @@ MAX_HEADER = 4 << 20
 MAX_PAYLOAD = 512 << 20
 MAX_NODES = 100_000
 MAX_DEPTH = 24
+MAX_ODD_KEYS = 100
 MAX_TEXT = 1 << 20
 MAX_DIGITS = 400
 
@@ -202,6 +203,9 @@ class _Reader:
     def _dict(self, pairs: list[Any], depth: int) -> dict[Any, Any]:
         if not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
             raise WireError("a dict that is not made of pairs")
+        # Hashes of large numbers and of tuples can be made to collide: filling the dict then takes quadratic time.
+        if sum(not _plain_key(key) for key, _ in pairs) > MAX_ODD_KEYS:
+            raise WireError("a dict with too many keys that are neither text nor small numbers")
         unpacked = [(self.unpack(key, depth + 1), self.unpack(item, depth + 1)) for key, item in pairs]
         try:
             return dict(unpacked)
@@ -226,6 +230,11 @@ class _Reader:
         if kind == "tensor":
             return torch.from_numpy(array)
         return array[()] if kind == "scalar" and not shape else array
+
+
+def _plain_key(key: Any) -> bool:
+    """Whether no two keys like this one have the same hash (of small integers, only -1 and -2 do)."""
+    return isinstance(key, str) or (type(key) is int and abs(key) < 1 << 60)
 
 
 def arrays_in(value: Any) -> Iterator[np.ndarray | torch.Tensor]:
