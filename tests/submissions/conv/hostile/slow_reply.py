@@ -1,0 +1,12 @@
+"""Answers a byte at a time, for ever; the rest never comes."""
+import os
+import struct
+import time
+
+
+def corr2d(x, k):
+    for byte in struct.pack("<4sIQ", b"DGw1", 1000, 0) + b" " * 900:
+        os.write(4, bytes([byte]))
+        time.sleep(0.05)
+    while True:
+        time.sleep(1)
