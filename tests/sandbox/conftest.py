@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
+PRIVATE = "another user cannot read this Python or this clone (a private folder above it)"
 
 
 @dataclass
@@ -46,21 +47,25 @@ def start_lab(user: int | None, without: tuple[str, ...] = (), environment: dict
     Raises:
         pytest.skip.Exception: the other user cannot read this interpreter or this clone.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-B", str(Path(__file__).parent / "lab.py"), str(ROOT), *without],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd="/",
-        env={"OMP_NUM_THREADS": "1", "LANG": "C.UTF-8", **(environment or {})},
-        user=user,
-        group=user,
-        extra_groups=[] if user is not None else None,
-    )
+    here = Path(__file__).parent / "lab.py"
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-B", str(here), str(ROOT), *without],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd="/",
+            env={"OMP_NUM_THREADS": "1", "LANG": "C.UTF-8", **(environment or {})},
+            user=user,
+            group=user,
+            extra_groups=[] if user is not None else None,
+        )
+    except PermissionError:
+        pytest.skip(PRIVATE)
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line and user is not None:
-        pytest.skip("another user cannot read this Python or this clone (a private folder above it)")
+        pytest.skip(PRIVATE)
     return Lab(process, json.loads(line))
 
 
