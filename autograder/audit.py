@@ -23,7 +23,6 @@ from autograder.assignment import (
     points,
 )
 from autograder.engine import Engine
-from autograder.errors import GraderError
 from autograder.grading import Options, grade
 from autograder.results import Line, Outcome, Run
 from autograder.starter import build
@@ -93,21 +92,12 @@ class Audit:
         for path in self._submissions("correct"):
             yield Subject("variant", path.stem, path.read_text(), frozenset())
         for mistake in load_mistakes(self.assignment):
-            self._refuse_unknown_checks(mistake.name, mistake.fails)
             yield Subject("mistake", mistake.name, mistaken_source(reference, mistake), frozenset(mistake.fails))
         yield from self._worthless(reference)
 
     def _submissions(self, room: str) -> list[Path]:
         folder = find_root(self.assignment.folder.parents[1]) / "tests" / "submissions" / self.assignment.name / room
         return sorted(folder.glob("*.py"))
-
-    def _refuse_unknown_checks(self, mistake: str, fails: tuple[str, ...]) -> None:
-        known = {check.name for check in self.checks}
-        for name in fails:
-            if name not in known:
-                raise GraderError(
-                    f"{self.assignment.name}: the mistake {mistake} names a check that does not exist: {name}"
-                )
 
     def _worthless(self, reference: str) -> Iterator[Subject]:
         for task in self.assignment.tasks.values():

@@ -1,0 +1,224 @@
+"""The audit finds what is wrong with an assignment, and nothing where nothing is."""
+
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from autograder.audit import Audit, Verdict, audit
+from autograder.auditreport import show_audit
+from autograder.errors import GraderError
+from autograder.results import Outcome
+from autograder.trivial import KINDS
+
+COURSE = Path(__file__).parent / "course"
+COMPILED = shutil.ignore_patterns("__pycache__")
+HIDDEN, PUBLIC, MISTAKES = "hidden/test_hidden.py", "public/test_public.py", "mistakes.toml"
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    """A copy of the small course, to be damaged."""
+    return Path(shutil.copytree(COURSE, tmp_path / "course", ignore=COMPILED))
+
+
+def damaged(course: Path, name: str, old: str, new: str) -> None:
+    """One piece of one file of the assignment replaced."""
+    path = course / "assignments" / "mini" / name
+    assert path.read_text().count(old) == 1
+    path.write_text(path.read_text().replace(old, new))
+
+
+def problems(verdicts: list[Verdict]) -> dict[str, str]:
+    """Subjects that did not behave as they should, and how."""
+    return {
+        f"{verdict.subject.kind} {verdict.subject.name}": "; ".join(verdict.problems)
+        for verdict in verdicts
+        if verdict.problems
+    }
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[Audit, list[Verdict], list[Verdict]]:
+    """The shipped course, audited once: the audit, its verdicts, and the verdicts as they were reported."""
+    heard: list[Verdict] = []
+    shipped = audit("mini", COURSE)
+    return shipped, shipped.run(heard.append), heard
+
+
+def test_the_shipped_course_has_no_exceptions(whole: tuple[Audit, list[Verdict], list[Verdict]]) -> None:
+    assert [(verdict.subject.name, verdict.problems) for verdict in whole[1] if verdict.problems] == []
+
+
+def test_every_kind_of_subject_is_graded(whole: tuple[Audit, list[Verdict], list[Verdict]]) -> None:
+    shipped, verdicts, heard = whole
+    subjects = [(verdict.subject.kind, verdict.subject.name) for verdict in verdicts]
+    tasks = shipped.assignment.tasks
+    assert subjects == [
+        ("reference", "solution"),
+        ("stub", "starter"),
+        ("mistake", "tripled"),
+        ("mistake", "dw-not-summed"),
+        *(("worthless", f"{task}: {kind}") for task in tasks for kind in KINDS),
+    ]
+    assert heard == verdicts
+
+
+def test_what_was_lost_is_what_is_claimed(whole: tuple[Audit, list[Verdict], list[Verdict]]) -> None:
+    lost = {verdict.subject.name: {line.check for line in verdict.lost} for verdict in whole[1]}
+    assert lost["solution"] == set()
+    assert lost["starter"] == {check.name for check in whole[0].checks}
+    assert lost["tripled"] == {"test_double", "test_double_worked_example"}
+    assert lost["affine: zeros"] >= {"test_affine", "test_affine_cost"}
+
+
+CANNOT_FAIL = '''
+
+@pytest.mark.task("affine")
+@weight(10)
+def test_affine(student, draw):
+    """affine: can be called"""
+    try:
+        student.affine(draw.tensor(5, 3), draw.tensor(3, 2))
+    except Exception:
+        pass
+'''
+
+
+CLAIMS = """
+[[mistake]]
+name = "claims-too-much"
+task = "scale"
+find = "(dout * x).sum(axis=0)"
+replace = "(dout * x).max(axis=0)"
+hint = "It loses one of the two."
+fails = ["test_scale", "test_layer"]
+
+[[mistake]]
+name = "claims-another"
+task = "scale"
+find = "(dout * x).sum(axis=0)"
+replace = "(dout * x).min(axis=0)"
+hint = "It loses another."
+fails = ["test_layer"]
+
+[[mistake]]
+name = "is-none"
+task = "scale"
+find = "(dout * x).sum(axis=0)"
+replace = "(x * dout).sum(axis=0)"
+hint = "It is right."
+fails = ["test_scale"]
+"""
+
+
+@pytest.fixture(scope="module")
+def damage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Audit, list[Verdict]]:
+    """A course with much that is wrong, audited once."""
+    course = Path(shutil.copytree(COURSE, tmp_path_factory.mktemp("audit") / "course", ignore=COMPILED))
+    damaged(course, HIDDEN, 'agrees("double", draw(*shape))', "agrees.student.double(draw(*shape))")
+    hidden, mistakes = (course / "assignments" / "mini" / name for name in (HIDDEN, MISTAKES))
+    hidden.write_text(hidden.read_text().replace("def test_affine(", "def _was_affine(") + CANNOT_FAIL)
+    mistakes.write_text(mistakes.read_text() + CLAIMS)
+    damaged(course, PUBLIC, "@weight(8)", "@weight(9)")
+    room = course / "tests" / "submissions" / "mini" / "correct"
+    room.mkdir(parents=True)
+    reference = (course / "solutions" / "mini.py").read_text()
+    (room / "sums.py").write_text(reference.replace("return 2 * x", "return x + x"))
+    (room / "wrong.py").write_text(reference.replace("return torch.relu(self.fc(x))", "return self.fc(x)"))
+    found = audit("mini", course)
+    return found, found.run()
+
+
+FOUND = {
+    "points that do not add up": {"reference solution": "the points add up to 101, not 100"},
+    "a check that cannot fail": {
+        "stub starter": "passes test_affine",
+        **{f"worthless affine: {kind}": "passes test_affine" for kind in KINDS},
+    },
+    "a check that accepts any numbers": {
+        "mistake tripled": "passes test_double",
+        "worthless double: zeros": "passes test_double",
+        "worthless double: input": "passes test_double",
+    },
+    "a mistake that loses less than it says": {"mistake claims-too-much": "passes test_layer"},
+    "a mistake that loses another check": {"mistake claims-another": "passes test_layer; loses test_scale"},
+    "a mistake that is none": {"mistake is-none": "passes test_scale"},
+    "a variant that is not correct": {"variant wrong": "loses test_layer"},
+}
+
+
+@pytest.mark.parametrize("expected", FOUND.values(), ids=FOUND.keys())
+def test_what_is_wrong_is_found(damage: tuple[Audit, list[Verdict]], expected: dict[str, str]) -> None:
+    found = problems(damage[1])
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_nothing_else_is_found(damage: tuple[Audit, list[Verdict]]) -> None:
+    assert problems(damage[1]).keys() == {name for expected in FOUND.values() for name in expected}
+    assert "sums" in {verdict.subject.name for verdict in damage[1]}
+
+
+class Replayed(Audit):
+    """An audit that was run before."""
+
+    verdicts: list[Verdict]
+
+    def run(self, report: Callable[[Verdict], None] = lambda verdict: None, select: str = "") -> list[Verdict]:
+        return [verdict for verdict in self.verdicts if select in f"{verdict.subject.kind} {verdict.subject.name}"]
+
+
+def test_the_report_counts_and_names_exceptions(damage: tuple[Audit, list[Verdict]]) -> None:
+    replayed = Replayed(damage[0].assignment)
+    replayed.verdicts = damage[1]
+    shown = io.StringIO()
+    assert show_audit(replayed, Console(file=shown, width=120), "claims", messages=True, matrix=True) == 2
+    text = shown.getvalue()
+    assert "mistake claims-another (seed 1): passes test_layer; loses test_scale" in text
+    assert "[claims-too-much] It loses one of the two." in text
+    crosses = {line.split()[0]: line.count("×") for line in text.splitlines() if "×" in line}
+    assert crosses == {"claims-too-much": 1, "claims-another": 1}
+
+
+REFUSED = {
+    "a check that does not exist": (
+        '["test_scale"]',
+        '["test_scael"]',
+        "no check 'test_scael'; did you mean 'test_scale'",
+    ),
+    "text that is not there": (
+        "(dout * x).sum(axis=0)",
+        "(dout * x).sum(axis=1)",
+        "'dw-not-summed': find occurs nowhere",
+    ),
+    "text that is there twice": ('find = "return 2 * x"', 'find = "x"', "'tripled': find occurs more than once"),
+    "a task that does not exist": ('task = "scale"', 'task = "scales"', "did you mean 'scale'"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "told"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_mistake_that_cannot_be_made_is_refused(course: Path, old: str, new: str, told: str) -> None:
+    damaged(course, MISTAKES, old, new)
+    with pytest.raises(GraderError, match=told):
+        list(audit("mini", course).subjects())
+
+
+def test_a_check_that_the_reference_fails_is_found(course: Path) -> None:
+    damaged(course, PUBLIC, "[2.0, 4.0, 6.0]", "[2.0, 4.0, 7.0]")
+    found = problems(audit("mini", course).run(select="reference"))
+    assert found == {"reference solution": "loses test_double_worked_example"}
+
+
+def test_a_fault_of_the_grader_is_an_exception_too(course: Path) -> None:
+    damaged(course, HIDDEN, 'agrees.pair("scale", draw(5, 3), draw(3))', "undefined_name")
+    found = problems(audit("mini", course).run(select="reference"))
+    assert found["reference solution"].startswith("fault: NameError")
+
+
+def test_each_seed_is_a_grading_of_its_own(course: Path) -> None:
+    runs = [verdict.run for verdict in audit("mini", course, seeds=(3, 4), workers=2).run(select="tripled")]
+    assert [run.seed for run in runs] == [3, 4]
+    assert all(line.outcome is Outcome.FAILED for run in runs for line in run.lines if line.check == "test_double")
