@@ -9,6 +9,7 @@ import pytest
 from autograder.grading import Engine, Options, grade
 from autograder.results import Line, Outcome, Run, to_gradescope
 from autograder.sandbox.confine import Confinement
+from autograder.sandbox.folders import run_folder
 
 COURSE = Path(__file__).parent / "course"
 REFERENCE = (COURSE / "solutions" / "mini.py").read_text()
@@ -63,7 +64,7 @@ WRONG = {  # what is changed, the check that must fail, and what its message mus
     "a sign": ("return 2 * x", "return -2 * x", "test_double", "wrong sign"),
     "nothing returned": ("return 2 * x", "2 * x", "test_double", "is None: is a return missing"),
     "a list": ("return 2 * x", "return (2 * x).tolist()", "test_double", "should be a numpy array, and is a list"),
-    "a tensor": ("return 2 * x", "return torch.from_numpy(2 * x)", "test_double", "is a float64 tensor"),
+    "a tensor": ("return f(f(x))", "return torch.from_numpy(f(f(x)))", "test_twice", "is a float64 tensor"),
     "another shape": ("return 2 * x", "return 2 * x[None]", "test_double", r"has shape (1, 3); it should be (3,)"),
     "booleans": ("return 2 * x", "return x > 0", "test_double", "holds booleans"),
     "an integer": ("return 2 * x", "return (2 * x).astype(int)", "test_double", "values differ"),
@@ -215,10 +216,14 @@ def test_lines_are_reported_as_they_end(engine: Engine, tmp_path: Path) -> None:
     assert sorted(heard) == sorted(line.check for line in run.lines)
 
 
-def test_nothing_is_left_behind(graded: Grade) -> None:
-    before = set(Path("/tmp").glob("deepgrade-*"))
+def test_nothing_is_left_behind(graded: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Path] = []
+
+    def recorded() -> Path:
+        made.append(run_folder())
+        return made[-1]
+
+    monkeypatch.setattr("autograder.grading.run_folder", recorded)
     graded(changed("return 2 * x", "\n    open('junk', 'w').write('x'); import os; os._exit(1)"))
-    mine = [
-        path for path in set(Path("/tmp").glob("deepgrade-*")) - before if (path / "submission" / "mini.py").exists()
-    ]
-    assert not mine
+    assert made
+    assert not any(folder.exists() for folder in made)

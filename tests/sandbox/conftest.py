@@ -87,6 +87,8 @@ def labs() -> Iterator[Callable[..., Lab]]:
         assert made_lab.process.stdin is not None
         made_lab.process.stdin.close()
         made_lab.process.wait(20)
+        assert made_lab.process.stdout is not None
+        made_lab.process.stdout.close()
 
 
 @pytest.fixture(params=["root", "nobody"])
