@@ -138,6 +138,11 @@ class _Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.meter = meter
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Asked by torch, which would else import torch._dynamo at the first operation: half a second in every worker."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.meter.see_name(func.overloadpacket.__name__)
         result = func(*args, **(kwargs or {}))
