@@ -140,7 +140,7 @@ class _Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Asked by torch, which would else import torch._dynamo at the first operation: half a second in every worker."""
+        """Asked by torch, which would else import torch._dynamo at the first operation: half a second a worker."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
