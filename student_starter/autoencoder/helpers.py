@@ -18,14 +18,16 @@ def loss_part(submission: ModuleType, x: np.ndarray, enc: np.ndarray, dec: np.nd
     return submission.linear_ae_loss_grad(x, enc, dec)[0]
 
 
-def denc_part(submission: ModuleType, x: np.ndarray, enc: np.ndarray, dec: np.ndarray) -> Any:
-    """What `linear_ae_loss_grad` returns second."""
-    return submission.linear_ae_loss_grad(x, enc, dec)[1]
+def denc_part(submission: ModuleType, x: np.ndarray, enc: np.ndarray, dec: np.ndarray) -> dict[str, Any]:
+    """What `linear_ae_loss_grad` returns second, and how many axes the first has."""
+    loss, denc, _ = submission.linear_ae_loss_grad(x, enc, dec)
+    return {"axes of the loss": np.ndim(loss), "denc": denc}
 
 
-def ddec_part(submission: ModuleType, x: np.ndarray, enc: np.ndarray, dec: np.ndarray) -> Any:
-    """What `linear_ae_loss_grad` returns third."""
-    return submission.linear_ae_loss_grad(x, enc, dec)[2]
+def ddec_part(submission: ModuleType, x: np.ndarray, enc: np.ndarray, dec: np.ndarray) -> dict[str, Any]:
+    """What `linear_ae_loss_grad` returns third, and how many axes the first has."""
+    loss, _, ddec = submission.linear_ae_loss_grad(x, enc, dec)
+    return {"axes of the loss": np.ndim(loss), "ddec": ddec}
 
 
 def mean_of_pca(submission: ModuleType, x: np.ndarray, k: int) -> Any:
@@ -71,12 +73,21 @@ def rebuilt_after_training(submission: ModuleType, x: Tensor, init: tuple[int, .
     """An `Autoencoder` trained on x by Adam from PyTorch's initial weights; then x through it."""
     torch.manual_seed(seed)
     model = submission.Autoencoder(*init).to(x.dtype)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        (model(x) - x).square().sum(dim=1).mean().backward()
-        optimizer.step()
+    weights = list(model.parameters())
+    moments = [(torch.zeros_like(weight), torch.zeros_like(weight)) for weight in weights]
+    for step in range(1, steps + 1):
+        loss = (model(x) - x).square().sum(dim=1).mean()
+        _adam(weights, torch.autograd.grad(loss, weights), moments, step)
     return model(x).detach()
+
+
+@torch.no_grad()
+def _adam(weights: list[Any], gradients: Any, moments: list[tuple[Tensor, Tensor]], step: int) -> None:
+    """One step at rate 0.01. The optimizers of `torch.optim` would import half of torch first, which takes a second."""
+    for weight, gradient, (first, second) in zip(weights, gradients, moments, strict=True):
+        first.lerp_(gradient, 0.1)
+        second.lerp_(gradient.square(), 0.001)
+        weight -= 0.01 * (first / (1 - 0.9**step)) / ((second / (1 - 0.999**step)).sqrt() + 1e-8)
 
 
 class Recorder(nn.Module):
