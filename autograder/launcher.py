@@ -40,8 +40,7 @@ def main(descriptor: int, preload: Sequence[str] = ()) -> None:
 
 def _preload(names: Sequence[str]) -> None:
     """Everything public that grader or worker will need; importing only, no operation."""
-    if not hasattr(sys, "get_int_max_str_digits"):  # the 3.11.0rc1 of Ubuntu 22.04 lacks what torch._dynamo asks for
-        vars(sys)["get_int_max_str_digits"] = lambda: 0
+    _complete_sys()
     import torch
     import torch.fx.experimental.symbolic_shapes  # else every worker's first backward pass imports it, and sympy
 
@@ -49,7 +48,10 @@ def _preload(names: Sequence[str]) -> None:
     import autograder.sandbox.zygote  # noqa: F401
 
     for name in names:
-        importlib.import_module(name)
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a saving lost, no more: who needs the module will say so
+            print(f"deepgrade: {name} cannot be imported in advance: {error}", file=sys.stderr)
     torch.set_num_threads(1)
     if sys.platform.startswith("linux"):
         from autograder.sandbox import linux
@@ -58,6 +60,20 @@ def _preload(names: Sequence[str]) -> None:
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
     gc.collect()
     gc.freeze()
+
+
+def _complete_sys() -> None:
+    """The 3.11.0rc1 of Ubuntu 22.04 lacks two functions that torch._dynamo looks up, signatures and all."""
+    if hasattr(sys, "get_int_max_str_digits"):
+        return
+
+    def get_int_max_str_digits() -> int:
+        return 0
+
+    def set_int_max_str_digits(maxdigits: int) -> None:
+        pass
+
+    vars(sys).update(get_int_max_str_digits=get_int_max_str_digits, set_int_max_str_digits=set_int_max_str_digits)
 
 
 def _grade(message: dict[str, object], job: socket.socket) -> None:
