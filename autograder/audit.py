@@ -1,10 +1,11 @@
 """Is the grading right? Every kind of submission whose score is known in advance, graded like any other.
 
 Reference and correct variants: full marks. Stub: none. Each known mistake: loses exactly the checks that it names.
-Worthless answers (zeros, the input handed back, an exception): no check of their task passes. Hostile submissions:
-gain nothing.
+Worthless answers (zeros, the input handed back, an exception): no check of their task passes. Hostile submissions
+(the files of tests/submissions/NAME/hostile): earn no point outside the tasks that they solve besides, their `EARNS`.
 """
 
+import ast
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from autograder.assignment import (
+    QUIZ,
     Assignment,
     CheckFacts,
     find_root,
@@ -41,6 +44,7 @@ class Subject:
         source: the text of the submission.
         lost: names of the checks that must not pass; None where only the task's matter.
         exact: whether every other check must pass.
+        select: names of the checks to run, empty for all.
     """
 
     kind: str
@@ -48,6 +52,7 @@ class Subject:
     source: str
     lost: frozenset[str]
     exact: bool = True
+    select: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Audit:
 
     Attributes:
         assignment: facts.
-        seeds: every subject is graded once a seed; worthless ones once.
+        seeds: every subject is graded once a seed; worthless and hostile ones once.
         workers: gradings at a time.
     """
 
@@ -94,6 +99,8 @@ class Audit:
         for mistake in load_mistakes(self.assignment):
             yield Subject("mistake", mistake.name, mistaken_source(reference, mistake), frozenset(mistake.fails))
         yield from self._worthless(reference)
+        for path in self._submissions("hostile"):
+            yield self._hostile(path)
 
     def _submissions(self, room: str) -> list[Path]:
         folder = find_root(self.assignment.folder.parents[1]) / "tests" / "submissions" / self.assignment.name / room
@@ -103,9 +110,16 @@ class Audit:
         for task in self.assignment.tasks.values():
             lost = frozenset(check.name for check in self.checks if check.task == task.name and check.kind != "dtype")
             for kind in KINDS:
+                source = worthless_source(reference, task, kind)
                 yield Subject(
-                    "worthless", f"{task.name}: {kind}", worthless_source(reference, task, kind), lost, exact=False
+                    "worthless", f"{task.name}: {kind}", source, lost, exact=False, select=tuple(sorted(lost))
                 )
+
+    def _hostile(self, path: Path) -> Subject:
+        source = path.read_text()
+        honest = honest_work(source)
+        lost = frozenset(check.name for check in self.checks if check.task not in honest)
+        return Subject("hostile", path.stem, source, lost, exact=False, select=attacked_checks(source, self.assignment))
 
     def run(self, report: Callable[[Verdict], None] = lambda verdict: None, select: str = "") -> list[Verdict]:
         """Grade everything; `report` hears each verdict as it is reached."""
@@ -113,7 +127,7 @@ class Audit:
             (subject, seed)
             for subject in self.subjects()
             if select in f"{subject.kind} {subject.name}"
-            for seed in (self.seeds[:1] if subject.kind == "worthless" else self.seeds)
+            for seed in (self.seeds if subject.exact else self.seeds[:1])
         ]
         with (
             Engine(preload=self.assignment.preload) as engine,
@@ -139,8 +153,7 @@ class Audit:
         path.write_text(subject.source)
         started = time.monotonic()
         root = self.assignment.folder.parents[1]
-        select = () if subject.exact else tuple(sorted(subject.lost))
-        options = Options(seed=seed, select=select)
+        options = Options(seed=seed, select=subject.select)
         run = grade(self.assignment.name, path, root=root, options=options, engine=engine)
         with suppress(OSError):
             path.unlink()
@@ -157,6 +170,26 @@ class Audit:
             yield f"loses {', '.join(extra)}"
         if subject.kind == "reference" and run.max_score != FULL:
             yield f"the points add up to {run.max_score:g}, not {FULL:g}"
+
+
+def honest_work(source: str) -> set[str]:
+    """The tasks that a hostile file says it solves besides, in `EARNS`; read, not run."""
+    return set(_declared(source, "EARNS") or ())
+
+
+def attacked_checks(source: str, assignment: Assignment) -> tuple[str, ...]:
+    """What a hostile file is asked: its `ASKED`, or else the checks of the first task, and the quiz."""
+    asked: tuple[str, ...] | None = _declared(source, "ASKED")
+    first = next(iter(assignment.tasks))
+    return asked or tuple(check.name for check in points(assignment) if check.task in (first, QUIZ))
+
+
+def _declared(source: str, name: str) -> Any:
+    """The literal that a file assigns to a name at its top level, None where it does not."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            return ast.literal_eval(node.value)
+    return None
 
 
 def audit(name: str, root: Path | None = None, seeds: tuple[int, ...] = (1,), workers: int = 2) -> Audit:

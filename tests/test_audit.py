@@ -129,6 +129,10 @@ def damage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Audit, list[Verdic
     reference = (course / "solutions" / "mini.py").read_text()
     (room / "sums.py").write_text(reference.replace("return 2 * x", "return x + x"))
     (room / "wrong.py").write_text(reference.replace("return torch.relu(self.fc(x))", "return self.fc(x)"))
+    hostile = room.with_name("hostile")
+    hostile.mkdir()
+    (hostile / "solves_more.py").write_text(f'EARNS = {{"scale"}}\n{reference}')
+    (hostile / "solves_as_it_says.py").write_text(f'EARNS = {{"double"}}\nASKED = ("test_double",)\n{reference}')
     found = audit("mini", course)
     return found, found.run()
 
@@ -147,6 +151,10 @@ FOUND = {
     "a mistake that loses less than it says": {"mistake claims-too-much": "passes test_layer"},
     "a mistake that loses another check": {"mistake claims-another": "passes test_layer; loses test_scale"},
     "a mistake that is none": {"mistake is-none": "passes test_scale"},
+    "a hostile submission that earns what it does not solve": {
+        "hostile solves_more": "passes test_double, test_double_worked_example, test_keeps_float32, "
+        "test_quiz[q1], test_quiz[q2]"
+    },
     "a variant that is not correct": {"variant wrong": "loses test_layer"},
 }
 

@@ -2,7 +2,7 @@
 same.
 
 Each file of tests/submissions/conv/hostile is one attack, which its first line names. What it solves honestly besides,
-it says in `EARNS`.
+it says in `EARNS`, and what is asked of it, where that is not the usual, in `ASKED`.
 """
 
 import ast
@@ -17,6 +17,7 @@ import pytest
 
 from autograder import grading
 from autograder.assignment import load_assignment, points
+from autograder.audit import attacked_checks, honest_work
 from autograder.grading import Engine, Options, grade
 from autograder.results import Outcome, Run
 from autograder.sandbox import linux
@@ -27,11 +28,6 @@ from tests.test_results import everything_said, written
 HOSTILE = sorted((Path(__file__).parent / "submissions" / "conv" / "hostile").glob("*.py"))
 ASSIGNMENT = load_assignment("conv")
 CHECKS = ("test_corr2d", "test_quiz")
-FEW = ("test_corr2d_lecture_example",)
-ASKED = {  # other checks than usual: fewer, where each takes the whole time of a call
-    **dict.fromkeys(("endless_loop", "slow_reply", "stops_itself", "timers"), FEW),
-    "giant_numbers": ("test_corr2d", "test_parameter_counts", "test_softmax_cross_entropy", "test_conv_output_size"),
-}
 SHARED = [Path(folder) for folder in ("/tmp", "/var/tmp", "/dev/shm")]
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
@@ -93,14 +89,6 @@ def _owner(entry: os.DirEntry[str]) -> int:
         return 0
 
 
-def honest_work(path: Path) -> set[str]:
-    """The tasks that a file says it solves; read, not run."""
-    for node in ast.parse(path.read_text("utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EARNS":
-            return set(ast.literal_eval(node.value))
-    return set()
-
-
 @pytest.fixture
 def folders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders that this test's runs make."""
@@ -116,7 +104,7 @@ def folders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 def attacked(path: Path, engine: Engine) -> Run:
     """The attack, graded."""
-    options = Options(seed=1, seconds=60, select=ASKED.get(path.stem, CHECKS))
+    options = Options(seed=1, seconds=60, select=attacked_checks(path.read_text("utf-8"), ASSIGNMENT))
     return grade("conv", path, options=options, engine=engine)
 
 
@@ -131,7 +119,7 @@ def test_an_attack_gains_nothing_and_leaves_nothing(path: Path, engine: Engine, 
     assert run.status == "graded", run.reason
     assert {line.check for line in run.lines} == {check.name for check in points(ASSIGNMENT)}
     earned = {line.task for line in run.lines if line.score}
-    assert earned <= honest_work(path), [line for line in run.lines if line.score]
+    assert earned <= honest_work(path.read_text("utf-8")), [line for line in run.lines if line.score]
     assert not CONTROL.search(everything_said(written(run)))
     assert not left_over(engine, before)
     assert folders and not any(folder.exists() for folder in folders)

@@ -1,6 +1,8 @@
 """Never returns, with every signal ignored or blocked."""
 import signal
 
+ASKED = ("test_corr2d_lecture_example",)
+
 
 def corr2d(x, k):
     for number in range(1, 65):

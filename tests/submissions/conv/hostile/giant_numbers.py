@@ -1,6 +1,7 @@
 """Integers of hundreds of digits, NaN keys, infinite losses, answers of half a gigabyte."""
 import numpy as np
 
+ASKED = ("test_corr2d", "test_parameter_counts", "test_softmax_cross_entropy", "test_conv_output_size")
 QUIZ = {float("nan"): "a", (1, 2): "b", None: "c", 10**399: "d"}
 CALLS = []
 

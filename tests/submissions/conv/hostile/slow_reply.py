@@ -3,6 +3,8 @@ import os
 import struct
 import time
 
+ASKED = ("test_corr2d_lecture_example",)
+
 
 def corr2d(x, k):
     for byte in struct.pack("<4sIQ", b"DGw1", 1000, 0) + b" " * 900:

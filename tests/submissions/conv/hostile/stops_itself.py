@@ -2,4 +2,5 @@
 import os
 import signal
 
+ASKED = ("test_corr2d_lecture_example",)
 os.kill(os.getpid(), signal.SIGSTOP)

@@ -4,6 +4,8 @@ import signal
 import sys
 import threading
 
+ASKED = ("test_corr2d_lecture_example",)
+
 
 def inside(*args):
     frame = sys._getframe(1)
