@@ -333,15 +333,53 @@ def test_the_deliverable_is_found(take: Take, tmp_path: Path, names: list[str], 
     assert (got.origin, got.source, got.notes) == (expected, expected, ())
 
 
-MISSING = [
-    pytest.param(
-        ["Conv.py"],
-        r"there is no conv.py or conv.ipynb in .*, but there is Conv.py; did you mean 'conv.py'\?",
-        id="case",
+MEANT = [
+    pytest.param(["main.py"], "main.py", id="the only code"),
+    pytest.param(["a/b/My Solution.IPYNB"], "a/b/My Solution.IPYNB", id="the only code, deep"),
+    pytest.param(["main.py", "data.csv", "x.zip"], "main.py", id="the only code among others"),
+    *(
+        pytest.param([name, "helper.py"], name, id=name)
+        for name in (
+            "Conv.py",
+            "conv (1).py",
+            "CONV-copy.py",
+            "conv copy 2.py",
+            "conv_v2.py",
+            "conv1.py",
+            "conv_final.py",
+        )
     ),
-    pytest.param(["conv1.py"], r"but there is conv1.py; did you mean 'conv.py'\?", id="near"),
-    pytest.param(["a/conv (1).ipynb"], r"but there is conv \(1\).ipynb; did you mean 'conv.ipynb'\?", id="copy"),
-    pytest.param(["main.py", "x.zip"], r"there is no conv.py or conv.ipynb in .*, only main.py, x.zip$", id="others"),
+]
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+@pytest.mark.parametrize(("names", "expected"), MEANT)
+def test_what_can_only_be_the_deliverable_is_taken_with_a_note(
+    take: Take, tmp_path: Path, names: list[str], expected: str, packed: bool
+) -> None:
+    book = {name: cells(CODE.decode()) if name.lower().endswith("ipynb") else CODE for name in names}
+    if packed:
+        got = take(zipped(tmp_path / "mine.zip", *book.items()))
+    else:
+        got = take([put(tmp_path / "mine" / name, data) for name, data in book.items()] and tmp_path / "mine")
+    assert CODE.decode() in got.source
+    assert (got.origin, got.notes) == (expected, (f"{Path(expected).name} is graded as conv.py",))
+
+
+MISSING = [
+    pytest.param(["conw.py", "x.py"], r"but there is conw.py; did you mean 'conv.py'\?", id="near"),
+    pytest.param(
+        ["a/CONW.ipynb", "x.py"], r"but there is CONW.ipynb; did you mean 'conv.ipynb'\?", id="near, in capitals"
+    ),
+    pytest.param(
+        ["conv (1).py", "conv (2).py"], r"but there is conv \(1\).py; did you mean 'conv.py'\?", id="two copies"
+    ),
+    pytest.param(
+        ["main.py", "x.py", "x.zip"],
+        r"there is no conv.py or conv.ipynb in .*, only main.py, x.py, x.zip$",
+        id="others",
+    ),
+    pytest.param(["x.zip"], r"there is no conv.py or conv.ipynb in .*, only x.zip$", id="a zip in it"),
     pytest.param(["readme.txt"], r"there is no conv.py or conv.ipynb in [^,]*$", id="no code"),
     pytest.param([".conv.py"], r"there is no conv.py or conv.ipynb", id="hidden"),
     pytest.param(["a/conv.py", "b/conv.py"], r"several to choose from: a/conv.py, b/conv.py", id="two"),
@@ -391,10 +429,11 @@ def test_a_deliverable_that_is_no_file_is_refused(
 
 def test_links_to_folders_are_not_followed(take: Take, tmp_path: Path) -> None:
     put(tmp_path / "secret/conv.py")
-    put(tmp_path / "mine/other.py")
+    for name in ("other.py", "third.py"):
+        put(tmp_path / "mine" / name)
     (tmp_path / "mine/link").symlink_to(tmp_path / "secret")
     (tmp_path / "mine/loop").symlink_to(tmp_path / "mine")
-    with pytest.raises(SubmissionError, match=r"in the folder mine, only other\.py"):
+    with pytest.raises(SubmissionError, match=r"in the folder mine, only other\.py, third\.py"):
         take(tmp_path / "mine")
 
 

@@ -1,6 +1,7 @@
 """What a student handed in, reduced to one module in a staging folder.
 
-A submission is a `.py` or an `.ipynb` of any name, or a folder or a zip that holds the deliverable under its own name.
+A submission is a `.py` or an `.ipynb` of any name, or a folder or a zip that holds the deliverable: under its own name,
+as a browser's copy of it (`conv (1).py`), or under any name where it is the only code.
 Only that one file is read, within fixed bounds; no link is followed, and no archive is unpacked. Whatever is wrong with
 it is one SubmissionError that says what is wrong and what to do. Nothing of it runs here; a notebook's code is parsed.
 

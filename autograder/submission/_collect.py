@@ -17,6 +17,9 @@ from autograder.submission._module import module_text
 from autograder.submission._notebook import module_of
 
 SUFFIXES = (".py", ".ipynb", ".zip")
+COPY = (
+    r"([ _-]*(copy|copie|kopie|final|v?\d+|\(\d+\)))*"  # what follows the name in `conv (1)`, `conv copy 2`, `conv_v2`
+)
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 UNFINISHED = re.compile(
     rb"""(?<!#)(?<!# )raise NotImplementedError\(\\?["']\w+\.\w+"""
@@ -74,27 +77,41 @@ def _find(path: Path, assignment: Assignment) -> tuple[Entry, tuple[str, ...]]:
     if suffix not in SUFFIXES:
         raise SubmissionError(f"{shown(path.name)} is not a .py, .ipynb or .zip file", help=_advice(assignment))
     renamed = path.name not in _wanted(assignment)
-    note = f"{shown(path.name)} is graded as {assignment.deliverable}.py"
-    return Entry(PurePosixPath(path.name), FILE, partial(read_file, path)), (note,) if renamed else ()
+    notes = (_renamed(path.name, assignment),) if renamed else ()
+    return Entry(PurePosixPath(path.name), FILE, partial(read_file, path)), notes
 
 
 def _choose(entries: Iterable[Entry], where: str, assignment: Assignment) -> tuple[Entry, tuple[str, ...]]:
     """The deliverable among the entries, which come with the shallowest first."""
     found, wanted = list[Entry](), _wanted(assignment)
-    odd, others = list[Entry](), list[str]()
+    odd, others = list[Entry](), list[Entry]()
     for entry in entries:
         if found and entry.depth > found[0].depth:
             break
         if entry.path.name in wanted:
             (found if entry.kind == FILE else odd).append(entry)
         elif entry.kind == FILE and entry.path.suffix.lower() in SUFFIXES:
-            others.append(entry.path.name)
+            others.append(entry)
+    if not found and not odd and (meant := _meant(others, assignment)):
+        return meant, (_renamed(meant.path.name, assignment),)
     if not found:
-        raise _not_found(where, odd, others, assignment)
+        raise _not_found(where, odd, [other.path.name for other in others], assignment)
     if len({entry.path.parent for entry in found}) > 1 or len(found) > len({entry.path for entry in found}):
         listed = ", ".join(shown(entry.path) for entry in found[:5])
         raise SubmissionError(f"{where} holds several to choose from: {listed}", help="Hand in the one to be graded.")
     return _less_unfinished(found) if len(found) > 1 else (found[0], ())
+
+
+def _meant(others: list[Entry], assignment: Assignment) -> Entry | None:
+    """Of files under other names the one that must be meant: the only code, or the only copy of the deliverable."""
+    code = [entry for entry in others if entry.path.suffix.lower() in (".py", ".ipynb")]
+    copy = re.compile(re.escape(assignment.deliverable) + COPY, re.IGNORECASE)
+    copies = [entry for entry in code if copy.fullmatch(entry.path.stem)]
+    return code[0] if len(code) == 1 else copies[0] if len(copies) == 1 else None
+
+
+def _renamed(name: str, assignment: Assignment) -> str:
+    return f"{shown(name)} is graded as {assignment.deliverable}.py"
 
 
 def _not_found(where: str, odd: list[Entry], others: list[str], assignment: Assignment) -> SubmissionError:
