@@ -21,13 +21,15 @@ import torch
 from autograder.assignment import Assignment, read_assignment
 from autograder.checks import Diagnosis, LocalRunner, explain, module_from_source
 from autograder.checks.boxed import BoxedRunner, import_failure
+from autograder.checks.race import Inconclusive
 from autograder.errors import DeepgradeError, GraderError
 from autograder.job import Job
-from autograder.plugin import Case, ChecksPlugin, World
+from autograder.plugin import ChecksPlugin
 from autograder.sandbox.box import Sandbox
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.worker import Sources
 from autograder.suite import check_files, merged, run_pytest
+from autograder.world import Case, World
 
 
 def main(connection: socket.socket, sandbox: Sandbox) -> None:
@@ -107,6 +109,7 @@ class Grading:
             deadline=deadline,
             source=sources.path,
             diagnosis=Diagnosis(assignment, helpers),
+            rival=lambda: self._rival(assignment, sources, limits),
         )
         plugin = ChecksPlugin(world, self._report)
         run_pytest(plugin, assignment.folder, check_files(assignment), self.job.select)
@@ -114,6 +117,12 @@ class Grading:
             self.emit({"event": "void", "task": task, "message": message})
         for node, problem in plugin.problems.items():
             self.emit({"event": "problem", "message": f"{node}: {problem}"})
+
+    def _rival(self, assignment: Assignment, sources: Sources, limits: Limits) -> BoxedRunner:
+        """The reference in a worker of its own, which gets its text through a pipe: no worker can open the file."""
+        if not self.sandbox.confinement.seccomp:
+            raise Inconclusive("Without a filter of system calls, nobody could be made to stand still in a race.")
+        return BoxedRunner(self.sandbox, sources, limits, text=assignment.solution.read_text())
 
     def _helpers(self, assignment: Assignment) -> ModuleType | None:
         path = assignment.folder / "helpers.py"

@@ -10,12 +10,13 @@ from typing import Any
 from autograder.assignment import read_assignment
 from autograder.checks import LocalRunner
 from autograder.errors import SubmissionError
-from autograder.plugin import Case, ChecksPlugin, World
+from autograder.plugin import ChecksPlugin
 from autograder.sandbox.poison import poison
 from autograder.sandbox.steps import Submission
 from autograder.sandbox.worker import Sources, describe, load_submission
 from autograder.submission import collect
 from autograder.suite import merged, run_pytest
+from autograder.world import Case, World
 
 MARKS = {"passed": "✓", "failed": "✗", "fault": "!"}
 

@@ -7,25 +7,24 @@ applied to outcomes in `results`, not here.
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from autograder.assignment import QUIZ, Assignment, Costs, Mistake
+from autograder.assignment import QUIZ, Costs, Mistake
 from autograder.checks import (
     Agrees,
     CheckFailed,
-    Diagnosis,
     Door,
     Draw,
     Expect,
     KeepsDtype,
-    LocalRunner,
     Runner,
 )
 from autograder.checks.cost import Cost
+from autograder.checks.race import Inconclusive, Race, Times
 from autograder.errors import GraderError
+from autograder.world import Blocked, Case, Deferred, World
 
 UNUSABLE = (
     "What your code returned could not be used by this check: look at the types and shapes that the docstring promises."
@@ -39,62 +38,8 @@ UNDIAGNOSED = (
     "signal",
     "garbled",
     "forbidden",
+    "slow",
 )  # no known mistake does that
-
-
-@dataclass(frozen=True)
-class Case:
-    """How one case of a check ended.
-
-    Attributes:
-        outcome: passed, failed, blocked, deferred or fault.
-        id: the parameters' id, empty where there are none.
-        message: for the student; for a fault, for us.
-        rung: what went wrong, in one word (see `checks.failure.Evidence`).
-        diagnosis: the known mistake that gives the same answer.
-        score: points set by the check itself, None for all or nothing.
-        differs: where values differ, as nested lists, for a picture.
-    """
-
-    outcome: str
-    id: str = ""
-    message: str = ""
-    rung: str = ""
-    diagnosis: Mistake | None = None
-    score: float | None = None
-    duration: float = 0.0
-    differs: Any = None
-    leaderboard: tuple[str, Any, str] | None = None
-    figures: dict[str, Any] = field(default_factory=dict)
-
-
-class Blocked(Exception):
-    """The check was not run, and why."""
-
-
-@dataclass
-class World:
-    """What checks are run against.
-
-    Attributes:
-        assignment: facts.
-        student: makes the runner for one check; called once a case.
-        student_module: where parameter names for messages come from (the reference where there is one).
-        reference: the reference's runner, None on a student's machine.
-        seed: of the run.
-        deadline: on the monotonic clock; checks that would start later are blocked.
-        source: the submission, for messages.
-        diagnosis: known mistakes, None on a student's machine.
-    """
-
-    assignment: Assignment
-    student: Callable[[], Runner]
-    student_module: Any
-    reference: LocalRunner | None
-    seed: int
-    deadline: float
-    source: Any
-    diagnosis: Diagnosis | None = None
 
 
 class ChecksPlugin:
@@ -156,6 +101,16 @@ class ChecksPlugin:
         if found is None:
             raise GraderError(f"{self.world.assignment.name}: assignment.toml has no [cost.{task}]")
         return found
+
+    @pytest.fixture
+    def race(self, agrees: Agrees, request: pytest.FixtureRequest) -> Iterator[Race]:
+        """Against the reference, in a worker of its own, with the targets in [race.TASK] of assignment.toml."""
+        targets = self.world.assignment.races.get(request.node.get_closest_marker("task").args[0])
+        if targets is None:
+            raise GraderError(f"{request.node.name}: assignment.toml has no table [race.…] for its task")
+        with self.world.rival() as rival:
+            race = request.node.stash[RACE] = Race(agrees, rival, Times(targets))
+            yield race
 
     @pytest.fixture
     def keeps_dtype(self, student: Door, request: pytest.FixtureRequest) -> KeepsDtype:
@@ -241,8 +196,7 @@ class ChecksPlugin:
         if case.get("rung") == "timeout":
             self.hopeless.add(name)
         case = self._voided(item) or case
-        if COST in item.stash:
-            case["figures"] = {"cost": item.stash[COST].shown}
+        case["figures"] = _figures(item)
         identity = getattr(getattr(item, "callspec", None), "id", "")
         self.report(name, Case(id=identity, duration=duration, **case), self.counts.get(name, 1))
 
@@ -264,13 +218,18 @@ class ChecksPlugin:
         weight = float(getattr(_function(item), "__weight__", 0))
         if score is not None and not (isinstance(score, int | float) and math.isfinite(score) and 0 <= score <= weight):
             raise GraderError(f"{item.name} set a score of {score!r}, outside 0 to {weight:g}")
-        return {"outcome": "passed", "score": score, "leaderboard": _leaderboard(item)}
+        message = ""
+        if RACE in item.stash and (share := item.stash[RACE].times.share) < 1:
+            score, message = round(weight * share, 2), item.stash[RACE].said
+        return {"outcome": "passed", "score": score, "message": message, "leaderboard": _leaderboard(item)}
 
     def _ended(self, item: pytest.Item, error: BaseException) -> dict[str, Any]:
         if isinstance(error, Deferred):
             return {"outcome": "deferred", "message": str(error)}
         if isinstance(error, Blocked):
             return {"outcome": "blocked", "message": str(error)}
+        if isinstance(error, Inconclusive):
+            return {"outcome": "inconclusive", "message": str(error)}
         if isinstance(error, pytest.skip.Exception | pytest.xfail.Exception):
             return {"outcome": "fault", "message": f"the check skipped itself: {error}"}
         if isinstance(error, CheckFailed):
@@ -344,12 +303,9 @@ class ChecksPlugin:
         return {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
 
 
-class Deferred(Exception):
-    """The check needs hardware that is not here."""
-
-
 DOOR = pytest.StashKey[Door]()
 COST = pytest.StashKey[Cost]()
+RACE = pytest.StashKey[Race]()
 
 
 def check_name(item: pytest.Item) -> str:
@@ -373,6 +329,12 @@ def _layers(item: pytest.Item) -> Iterator[Any]:
     while function is not None:
         yield function
         function = getattr(function, "__wrapped__", None)
+
+
+def _figures(item: pytest.Item) -> dict[str, Any]:
+    """What was measured, for the report."""
+    shown: dict[str, Any] = {"cost": item.stash[COST].shown} if COST in item.stash else {}
+    return shown | ({"race": item.stash[RACE].times.to_figure()} if RACE in item.stash else {})
 
 
 def _leaderboard(item: pytest.Item) -> tuple[str, Any, str] | None:

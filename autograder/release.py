@@ -17,7 +17,7 @@ from autograder.starter import build, solution_blocks
 EPOCH = (1980, 1, 1, 0, 0, 0)
 PACKAGE_SUFFIXES = {".py", ".html", ".css", ".json", ".j2"}
 LOCAL_ROOMS = ("assignment", "submission", "checks", "sandbox")
-LOCAL_FILES = ("__init__.py", "errors.py", "local.py", "localrun.py", "plugin.py", "suite.py", "plain.py")
+LOCAL_FILES = ("__init__.py", "errors.py", "local.py", "localrun.py", "plugin.py", "suite.py", "plain.py", "world.py")
 EXECUTABLE = {"setup.sh", "run_autograder"}
 
 
@@ -119,9 +119,10 @@ def _package_files(package: Path) -> Iterator[Path]:
 
 
 def _requirements(root: Path) -> list[str]:
-    """What the package needs at run time, as pyproject.toml says."""
+    """What the package needs at run time, as pyproject.toml says, and what plots: many a student's file imports it."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    return list(project["dependencies"])
+    plots = [name for name in project["optional-dependencies"]["notebook"] if name.startswith("matplotlib")]
+    return [*project["dependencies"], *plots]
 
 
 def _refuse_leaks(assignment: Assignment, starter: Bundle) -> None:

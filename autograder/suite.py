@@ -9,7 +9,8 @@ import pytest
 
 from autograder.assignment import Assignment
 from autograder.errors import GraderError
-from autograder.plugin import Case, ChecksPlugin
+from autograder.plugin import ChecksPlugin
+from autograder.world import Case
 
 SILENCED = "terminal cacheprovider faulthandler logging capture unraisableexception threadexception doctest junitxml"
 PYTEST_OPTIONS = (

@@ -93,7 +93,7 @@ def _conv(x, w):
 def test_a_forbidden_operation_voids_its_task_and_only_that(engine: Engine, tmp_path: Path, expression: str) -> None:
     results = run(engine, tmp_path, changed("return x @ w", f"return {expression}") + USING)
     lost = {line.check: line for line in results.lines if line.outcome is not Outcome.PASSED}
-    assert set(lost) == {"test_affine", "test_affine_cost"}
+    assert set(lost) == {"test_affine", "test_affine_cost", "test_affine_race"}
     assert "conv" in lost["test_affine"].message
     assert "of mini.py" in lost["test_affine"].message
     assert "voids the task" in lost["test_affine"].message

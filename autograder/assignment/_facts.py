@@ -52,7 +52,8 @@ class Question:
     reread: str
 
 
-COST_FIGURES = ("operations", "products", "flops", "largest", "peak")
+DEAD_BAND = 1.1  # equal work in two processes was seen to differ by half of that
+COST_FIGURES = ("operations", "products", "flops", "largest", "written", "peak")
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,23 @@ class Costs:
 
     figures: dict[str, float]
     growth: float = 1.1
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Times as multiples of the reference's: all points up to `target`, none from `limit` on."""
+
+    target: float
+    limit: float
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A column of the leaderboard: what it is called, which check's figure it shows. Smaller comes first."""
+
+    name: str
+    check: str
+    figure: str
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,9 @@ class Assignment:
     solution: Path
     preload: tuple[str, ...] = ()
     costs: dict[str, Costs] = field(default_factory=dict)
+    races: dict[str, Targets] = field(default_factory=dict)
+    gpu_races: dict[str, Targets] = field(default_factory=dict)
+    leaderboard: tuple[Ranking, ...] = ()
 
     @property
     def public_names(self) -> tuple[str, ...]:
@@ -165,6 +186,9 @@ def read_assignment(folder: Path, solution: Path | None = None) -> Assignment:
         solution=solution or folder / f"{deliverable}.py",
         preload=table.texts("preload", ()),
         costs={name: _costs(name, entry, tasks) for name, entry in table.table("cost", required=False).tables()},
+        races={name: _targets(name, entry, tasks) for name, entry in table.table("race", required=False).tables()},
+        gpu_races={name: _targets(name, entry, tasks) for name, entry in table.table("gpu", required=False).tables()},
+        leaderboard=tuple(_ranking(entry) for entry in table.entries("leaderboard")),
     )
     table.close()
     return assignment
@@ -238,6 +262,25 @@ def _costs(name: str, table: Table, tasks: dict[str, Task]) -> Costs:
     costs = Costs(limits, table.number("growth", 1.1))
     table.close()
     return costs
+
+
+def _targets(name: str, table: Table, tasks: dict[str, Task]) -> Targets:
+    if name not in tasks:
+        raise table.fault(f"there is no task {name!r}{did_you_mean(name, tasks)}")
+    targets = Targets(table.number("target"), table.number("limit"))
+    table.close()
+    if not DEAD_BAND <= targets.target < targets.limit:
+        raise table.fault(f"target must be at least {DEAD_BAND}, which equal work may measure, and limit more")
+    return targets
+
+
+def _ranking(table: Table) -> Ranking:
+    figure = table.text("figure")
+    if figure not in (*COST_FIGURES, "ratio"):
+        raise table.fault(f"figure must be one of {', '.join((*COST_FIGURES, 'ratio'))}, not {figure!r}")
+    ranking = Ranking(table.text("name"), table.text("check"), figure)
+    table.close()
+    return ranking
 
 
 def _quiz(table: Table) -> tuple[Question, ...]:

@@ -50,7 +50,7 @@ class Table:
         """A text that is a Python name."""
         return self._named(key, self.text(key))
 
-    def number(self, key: str, default: float) -> float:
+    def number(self, key: str, default: float | None = None) -> float:
         """A positive, finite number."""
         return self._positive(key, self._take(key, (int, float), "a number", default))
 

@@ -10,7 +10,7 @@ import torch
 from autograder.checks.compare import Closeness, Mismatch, as_numpy, compare, kind_of
 from autograder.checks.door import Door
 from autograder.checks.failure import CheckFailed
-from autograder.checks.runner import explain
+from autograder.checks.runner import Answer, explain
 from autograder.checks.tolerance import Tolerance
 from autograder.errors import GraderError
 from autograder.sandbox.steps import Request
@@ -85,8 +85,11 @@ class Agrees:
         fan_in = item[0].numel() if item.ndim > 1 else 4
         return torch.as_tensor(draw(*item.shape) / fan_in**0.5, dtype=item.dtype)
 
-    def compare(self, request: Request, tol: Tolerance | None = None) -> None:
+    def compare(self, request: Request, tol: Tolerance | None = None) -> Any:
         """Ask both, compare part by part.
+
+        Returns:
+            The reference's value.
 
         Raises:
             CheckFailed: they differ, or the student's fails.
@@ -98,9 +101,18 @@ class Agrees:
                 f"the reference fails on {self.student.describe(request)}: {expected.raised or expected.lost}"
             )
         got = self.student.answer(request)
-        call = self.student.describe(request)
         if not got.ok:
-            raise explain(got, self.student.source, call)
+            raise explain(got, self.student.source, self.student.describe(request))
+        self.judge(request, got, expected, tol)
+        return expected.value
+
+    def judge(self, request: Request, got: Answer, expected: Answer, tol: Tolerance | None = None) -> None:
+        """Compare two answers part by part.
+
+        Raises:
+            CheckFailed: they differ.
+        """
+        call = self.student.describe(request)
         length = max((as_numpy(item).size for item in arrays_in([list(request.args), request.kwargs])), default=1)
         for mismatch in self._mismatches(request, got.value, expected.value, tol, length):
             raise CheckFailed(mismatch.text, rung=mismatch.rung, call=call, differs=mismatch.differs)

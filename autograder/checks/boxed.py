@@ -24,13 +24,17 @@ class BoxedRunner:
         sources: what the worker imports.
         limits: for each call.
         late: steps that already ran out of time in this run, by name; shared by all checks.
+        text: what the worker imports in the submission's stead: the reference, where it races.
+        seconds: that the last answer took, from the first byte sent to the last one received.
     """
 
     sandbox: Sandbox
     sources: Sources
     limits: Limits
     late: set[str] = field(default_factory=set)
+    text: str | None = None
     output: str = ""
+    seconds: float = 0.0
     _worker: Worker | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -42,7 +46,9 @@ class BoxedRunner:
         seconds = min(SHORTENED_SECONDS, self.limits.call_seconds) if request.name in self.late else None
         try:
             assert self._worker is not None
-            return Answer.from_reply(self._worker.request(request.to_wire(), seconds))
+            reply = self._worker.request(request.to_wire(), seconds)
+            self.seconds = self._worker.seconds
+            return Answer.from_reply(reply)
         except WorkerLost as lost:
             if lost.kind == "timeout":
                 self.late.add(request.name)
@@ -56,10 +62,25 @@ class BoxedRunner:
             return None
         self._worker = self._stack.enter_context(self.sandbox.worker(self.sources, self.limits))
         try:
-            answer = Answer.from_reply(self._worker.request("import"))
+            answer = Answer.from_reply(self._worker.request({"import": self.text}))
         except WorkerLost as lost:
             answer = Answer(lost=lost)
         return None if answer.ok else answer
+
+    def freeze(self) -> None:
+        """Stop the worker, all its threads, until `thaw`."""
+        if self._worker is not None:
+            self._worker.freeze()
+
+    def thaw(self) -> None:
+        """Let it run on."""
+        if self._worker is not None:
+            self._worker.thaw()
+
+    def pin(self, processor: int) -> None:
+        """Keep the worker on one processor: many threads are worth no more than one there."""
+        if self._worker is not None:
+            self._worker.pin(processor)
 
     def close(self) -> None:
         """End the worker, if there is one, and keep what was printed."""

@@ -148,6 +148,7 @@ class Worker:
     output_pipe: int
     limits: Limits
     output: bytearray = field(default_factory=bytearray)
+    seconds: float = 0.0
     _status: int | None = None
     _open: bool = True
 
@@ -163,13 +164,32 @@ class Worker:
         """
         exchange = _Exchange(self, wire.encode(value), seconds or self.limits.call_seconds)
         try:
-            return exchange.run()
+            exchange.run()
+            self.seconds = time.monotonic() - exchange.started
+            return exchange.value()
         except wire.WireError as error:
             self.close()
             raise WorkerLost("garbled", f"sent back something that is no answer ({error})") from error
         except WorkerLost:
             self.close()
             raise
+
+    def freeze(self) -> None:
+        """Stop it; on return no thread of it runs."""
+        if self._open:
+            os.kill(self.pid, signal.SIGSTOP)
+            while _state(self.pid) not in "TtZX":
+                time.sleep(0.0002)
+
+    def thaw(self) -> None:
+        """Let it run on."""
+        if self._open:
+            os.kill(self.pid, signal.SIGCONT)
+
+    def pin(self, processor: int) -> None:
+        """Keep all its threads on one processor; it has no system call to leave it."""
+        for thread in os.listdir(f"/proc/{self.pid}/task") if self._open else ():
+            os.sched_setaffinity(int(thread), {processor})
 
     def watch(self) -> None:
         """Raise where the worker takes more memory or disk than it may."""
@@ -220,7 +240,7 @@ class Worker:
         hung_up.register(self.reading, 0)
         if hung_up.poll(0):
             deadline = time.monotonic() + 0.2
-            while time.monotonic() < deadline and not _is_zombie(self.pid):
+            while time.monotonic() < deadline and _state(self.pid) not in "ZX":
                 time.sleep(0.002)
 
 
@@ -231,7 +251,8 @@ class _Exchange:
         self.worker = worker
         self.outgoing = [memoryview(part) for part in parts]
         self.seconds = seconds
-        self.deadline = time.monotonic() + seconds
+        self.started = time.monotonic()
+        self.deadline = self.started + seconds
         self.incoming = bytearray()
         self.wanted = wire.PREFIX.size
         self.sizes: tuple[int, int] | None = None
@@ -240,7 +261,8 @@ class _Exchange:
         self.poll.register(worker.reading, select.POLLIN)
         self.poll.register(worker.output_pipe, select.POLLIN)
 
-    def run(self) -> Any:
+    def run(self) -> None:
+        """Until the reply has arrived, whole."""
         next_watch = time.monotonic() + WATCH_SECONDS
         while True:
             now = time.monotonic()
@@ -251,7 +273,7 @@ class _Exchange:
                 next_watch = now + WATCH_SECONDS
             for descriptor, _ in self.poll.poll(max(1.0, 1000 * min(next_watch - now, self.deadline - now))):
                 if self._step(descriptor):
-                    return self._value()
+                    return
 
     def _step(self, descriptor: int) -> bool:
         """Move bytes at one descriptor; True once the reply is whole."""
@@ -296,18 +318,20 @@ class _Exchange:
             self.wanted += sum(self.sizes)
         return self.sizes is not None and len(self.incoming) == self.wanted
 
-    def _value(self) -> Any:
+    def value(self) -> Any:
+        """The reply, decoded."""
         assert self.sizes is not None
         start, middle = wire.PREFIX.size, wire.PREFIX.size + self.sizes[0]
         with memoryview(self.incoming) as view:
             return wire.decode(bytes(view[start:middle]), bytes(view[middle:]))
 
 
-def _is_zombie(pid: int) -> bool:
+def _state(pid: int) -> str:
+    """Of a process, in proc's letter; "X" where it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
-        return True
+        return "X"
 
 
 def _usage(folder: Path) -> tuple[int, int]:

@@ -33,7 +33,7 @@ lstat madvise mbind membarrier mincore mkdir mkdirat mlock mmap mprotect mremap 
 openat openat2 alarm pause pipe pipe2 poll ppoll pread64 preadv pwrite64 pwritev capget copy_file_range sendfile read
 readv readlink readlinkat rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigpending
 rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigtimedwait sched_getaffinity sched_getparam sched_getscheduler
-sched_get_priority_max sched_get_priority_min sched_setaffinity sched_yield select pselect6 set_mempolicy
+sched_get_priority_max sched_get_priority_min sched_yield select pselect6 set_mempolicy
 set_robust_list set_tid_address setitimer sigaltstack stat statfs statx symlink symlinkat sysinfo time timer_create
 timer_delete timer_getoverrun timer_gettime timer_settime times truncate umask uname unlink unlinkat write writev
 """.split()  # noqa: SIM905

@@ -9,12 +9,12 @@ import _thread
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils import _python_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -38,15 +38,18 @@ class Meter:
     Args:
         path: of the submission, to say which of its lines used an operation.
         forbidden: groups of `GROUPS`, or `ANY`.
+        counts: whether operations are counted; without, names are watched only, which costs next to nothing.
     """
 
-    def __init__(self, path: str, forbidden: tuple[str, ...] = ()) -> None:
+    def __init__(self, path: str, forbidden: tuple[str, ...] = (), counts: bool = True) -> None:
         self.path = path
         self.forbidden = forbidden
+        self.modes: tuple[Any, ...] = (_Functions, _Dispatch) if counts else (_Functions,)
         self.operations = 0
         self.products = 0
         self.flops = 0
         self.largest = 0
+        self.written = 0
         self.live = 0
         self.peak = 0
         self.found: dict[str, int | None] = {}
@@ -55,7 +58,7 @@ class Meter:
         self._storages: dict[int, Any] = {}
 
     def __enter__(self) -> "Meter":
-        self._stack = [_Functions(self), _Dispatch(self)]
+        self._stack = [mode(self) for mode in self.modes]
         for mode in self._stack:
             mode.__enter__()
         CURRENT.append(self)
@@ -63,7 +66,10 @@ class Meter:
 
     def __exit__(self, *error: Any) -> None:
         CURRENT.remove(self)
-        self.tampered |= not any(mode is self._stack[1] for mode in _python_dispatch._get_current_dispatch_mode_stack())
+        self.tampered |= self._stack[-1] not in (
+            *_python_dispatch._get_current_dispatch_mode_stack(),
+            *_get_current_function_mode_stack(),  # type: ignore[no-untyped-call]
+        )
         for mode in reversed(self._stack):
             mode.__exit__(None, None, None)
 
@@ -74,6 +80,7 @@ class Meter:
             "products": self.products,
             "flops": self.flops,
             "largest": self.largest,
+            "written": self.written,
             "peak": self.peak,
         }
         found = [[name, line] for name, line in self.found.items()]
@@ -85,21 +92,23 @@ class Meter:
             if group == ANY or any(part in name for part in GROUPS[group]):
                 self.found.setdefault(name, self._line())
 
-    def see_operation(self, name: str, result: Any, args: tuple[Any, ...]) -> None:
-        """An operation has run."""
+    def see_operation(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """An operation has run. What it was given counts as its result does: an array made elsewhere is no less
+        large."""
+        name = operation.overloadpacket.__name__
         self.operations += 1
         self.products += name in MATRIX_PRODUCTS
         self.flops += _flops(name, args, result)
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, torch.Tensor):
-                self.largest = max(self.largest, tensor.numel())
-                self._keep(tensor)
+        given, made = list(_parts((args, kwargs))), list(_parts(result))
+        for part in (*given, *made):
+            self.largest = max(self.largest, _entries(part))
+            self._keep(part.untyped_storage())
+        held = {part.untyped_storage()._cdata for part in given}
+        fresh = (part for part in made if operation._schema.is_mutable or part.untyped_storage()._cdata not in held)
+        self.written += sum(_entries(part) for part in fresh)
 
-    def _keep(self, tensor: torch.Tensor) -> None:
+    def _keep(self, storage: torch.UntypedStorage) -> None:
         """Count a storage as live until it is freed."""
-        if tensor.layout is not torch.strided:
-            return
-        storage = tensor.untyped_storage()
         key, size = storage._cdata, storage.nbytes()
         if key in self._storages:
             return
@@ -146,7 +155,7 @@ class _Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.meter.see_name(func.overloadpacket.__name__)
         result = func(*args, **(kwargs or {}))
-        self.meter.see_operation(func.overloadpacket.__name__, result, args)
+        self.meter.see_operation(func, args, kwargs or {}, result)
         return result
 
 
@@ -157,6 +166,31 @@ def _name(function: Any) -> str:
     """`torch.nn.functional.conv2d`. torch.overrides.resolve_name would do, but its first call takes a second."""
     module = str(getattr(function, "__module__", None) or "torch")
     return f"{module}.{getattr(function, '__name__', '')}"
+
+
+INDICES = {
+    torch.sparse_coo: ("_indices", "_values"),
+    torch.sparse_csr: ("crow_indices", "col_indices", "values"),
+    torch.sparse_csc: ("ccol_indices", "row_indices", "values"),
+    torch.sparse_bsr: ("crow_indices", "col_indices", "values"),
+    torch.sparse_bsc: ("ccol_indices", "row_indices", "values"),
+}
+
+
+def _parts(tree: Any) -> Iterator[torch.Tensor]:
+    """The tensors that hold the entries of all tensors in a tree: of a sparse one its indices and stored values."""
+    for tensor in tree_leaves(tree):
+        if not isinstance(tensor, torch.Tensor) or tensor.is_meta:
+            continue
+        if tensor.layout is torch.strided:
+            yield tensor
+        for name in INDICES.get(tensor.layout, ()):
+            yield getattr(tensor, name)()
+
+
+def _entries(part: torch.Tensor) -> int:
+    """Entries in memory: what a view repeats (`expand`, windows by `as_strided`) is there once."""
+    return min(part.numel(), part.untyped_storage().nbytes() // part.itemsize)
 
 
 def _flops(name: str, args: tuple[Any, ...], result: Any) -> int:
@@ -176,9 +210,9 @@ def guard() -> None:
         meters = list(CURRENT)
 
         def inside(*inner: Any, **named: Any) -> Any:
-            modes = [mode(meter) for meter in meters for mode in (_Functions, _Dispatch)]
+            modes = [mode(meter) for meter in meters for mode in meter.modes]
             for mode in modes:
-                mode.__enter__()  # type: ignore[no-untyped-call]
+                mode.__enter__()
             return function(*inner, **named)
 
         return start(inside, args, kwargs or {})

@@ -81,22 +81,24 @@ def perform(submission: Submission, request: Request) -> dict[str, Any]:
 
     Returns:
         `{"value": what the step gives, "mutated": positions and keywords of the arguments that were written into}`,
-        and what the meter saw where `options["meter"]` lists what is forbidden (possibly nothing).
+        and what the meter saw where `options["meter"]` lists what is forbidden (possibly nothing). A timed step is
+        spared whatever would drown its time: arguments are not watched, operations not counted.
     """
     _seed(request.options.get("seed", 0))
     args, kwargs = _made(list(request.args)), _made(request.kwargs)
-    before = [_snapshot(item) for item in (*args, *kwargs.values())]
+    timed = request.options.get("timed", False)
+    before = [] if timed else [_snapshot(item) for item in (*args, *kwargs.values())]
     step = STEPS[request.step]
     metered: dict[str, Any] = {}
     if "meter" in request.options:
-        with Meter(str(submission.module.__file__), tuple(request.options["meter"])) as meter:
+        with Meter(str(submission.module.__file__), tuple(request.options["meter"]), counts=not timed) as meter:
             value = step(submission, request.name, args, kwargs, request.options)
         metered = meter.report()
     else:
         value = step(submission, request.name, args, kwargs, request.options)
     names = [*map(str, range(len(args))), *kwargs]
-    after = (*args, *kwargs.values())
-    mutated = [name for name, old, new in zip(names, before, after, strict=True) if not _unchanged(old, new)]
+    watched = zip(names, before, (*args, *kwargs.values()), strict=False)
+    mutated = [name for name, old, new in watched if not _unchanged(old, new)]
     return {"value": value, "mutated": mutated, **metered}
 
 

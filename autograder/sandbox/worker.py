@@ -15,6 +15,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from autograder.sandbox import wire
+from autograder.sandbox.courtesy import Ground, welcome
 from autograder.sandbox.meter import guard
 from autograder.sandbox.poison import poison
 from autograder.sandbox.steps import ContractError, Request, Submission, perform
@@ -37,48 +38,53 @@ class Sources:
     helpers: Path | None = None
 
 
-def load_module(name: str, path: Path) -> ModuleType:
-    """Execute a source file as module `name`, registered before it runs (dataclasses and inspect need that)."""
+def load_module(name: str, path: Path, data: bytes | None = None) -> ModuleType:
+    """Execute a source file, or `data` in its stead, as module `name`, registered before it runs (dataclasses and
+    inspect need that)."""
     module = types.ModuleType(name)
     module.__file__ = str(path)
     sys.modules[name] = module
-    exec(compile_source(path), module.__dict__)
+    exec(compile_source(path, path.read_bytes() if data is None else data), module.__dict__)
     return module
 
 
-def compile_source(path: Path) -> CodeType:
+def compile_source(path: Path, data: bytes) -> CodeType:
     """The code of a file, decoded as Python would (PEP 263, byte order mark)."""
-    data = path.read_bytes()
     encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
     return compile(data.decode(encoding), str(path), "exec", dont_inherit=True)
 
 
-def load_submission(sources: Sources) -> Submission:
-    """Import the helpers and the submission. Its folder comes last on the path, so that it shadows nothing."""
+def load_submission(sources: Sources, text: str | None = None) -> Submission:
+    """Import the helpers and the submission, or `text` in its stead. Its folder comes last on the path, so that it
+    shadows nothing."""
     helpers = load_module("helpers", sources.helpers) if sources.helpers else None
     sys.path.append(str(sources.path.parent))
-    return Submission(load_module(sources.name, sources.path), helpers)
+    return Submission(load_module(sources.name, sources.path, None if text is None else text.encode()), helpers)
 
 
 def serve(reading: int, writing: int, sources: Sources) -> None:
     """Import the submission, then answer one request after another. Every reply is a value or an error, both plain."""
     poison()
     guard()
+    welcome()
     state: Submission | None = None
+    ground = Ground.found()
     while True:
         tree = read_frame(reading)
         if tree is None:
             return
         try:
-            if tree == "import":
-                state = load_submission(sources)
-                reply: dict[str, Any] = {"value": None, "mutated": []}
-            elif "probe" in tree:
-                reply = {"value": [path for path in tree["probe"] if readable(path)]}
-            else:
-                assert state is not None
-                reply = perform(state, Request.from_wire(tree))
-            parts = wire.encode(reply)
+            with ground.level():
+                if "import" in tree:
+                    state = load_submission(sources, tree["import"])
+                    ground = Ground.found()
+                    reply: dict[str, Any] = {"value": None, "mutated": []}
+                elif "probe" in tree:
+                    reply = {"value": [path for path in tree["probe"] if readable(path)]}
+                else:
+                    assert state is not None
+                    reply = perform(state, Request.from_wire(tree))
+                parts = wire.encode(reply)
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: none of them is ours to obey
             parts = wire.encode({"error": describe(error, str(sources.path))})
         write_frame(writing, parts)

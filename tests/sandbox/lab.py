@@ -46,7 +46,7 @@ def experiment(sandbox: Any, folder: Path, wanted: dict[str, Any]) -> dict[str, 
         facts = {"pid": worker.pid, "uid": worker.uid, "cell": str(worker.folder)}
         try:
             for call in ["import", *wanted["calls"]]:
-                request = "import" if call == "import" else Request("call", call[0], tuple(call[1:])).to_wire()
+                request = {"import": None} if call == "import" else Request("call", call[0], tuple(call[1:])).to_wire()
                 reply = worker.request(request)
                 if call != "import" or "error" in reply:
                     replies.append(plain(reply))

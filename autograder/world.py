@@ -1,0 +1,75 @@
+"""What checks are run against, and how each case of one ends: between the plugin and those who run it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from autograder.assignment import Assignment, Mistake
+from autograder.checks import Diagnosis, LocalRunner, Runner
+from autograder.checks.race import Inconclusive, Racer
+
+
+@dataclass(frozen=True)
+class Case:
+    """How one case of a check ended.
+
+    Attributes:
+        outcome: passed, failed, blocked, deferred or fault.
+        id: the parameters' id, empty where there are none.
+        message: for the student; for a fault, for us.
+        rung: what went wrong, in one word (see `checks.failure.Evidence`).
+        diagnosis: the known mistake that gives the same answer.
+        score: points set by the check itself, None for all or nothing.
+        differs: where values differ, as nested lists, for a picture.
+    """
+
+    outcome: str
+    id: str = ""
+    message: str = ""
+    rung: str = ""
+    diagnosis: Mistake | None = None
+    score: float | None = None
+    duration: float = 0.0
+    differs: Any = None
+    leaderboard: tuple[str, Any, str] | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+class Blocked(Exception):
+    """The check was not run, and why."""
+
+
+class Deferred(Exception):
+    """The check needs hardware that is not here."""
+
+
+def _nobody() -> AbstractContextManager[Racer]:
+    raise Inconclusive("A race needs a sandbox to run in.")
+
+
+@dataclass
+class World:
+    """What checks are run against.
+
+    Attributes:
+        assignment: facts.
+        student: makes the runner for one check; called once a case.
+        student_module: where parameter names for messages come from (the reference where there is one).
+        reference: the reference's runner, None on a student's machine.
+        seed: of the run.
+        deadline: on the monotonic clock; checks that would start later are blocked.
+        source: the submission, for messages.
+        diagnosis: known mistakes, None on a student's machine.
+        rival: makes the reference's runner for a race, in a worker of its own.
+    """
+
+    assignment: Assignment
+    student: Callable[[], Runner]
+    student_module: Any
+    reference: LocalRunner | None
+    seed: int
+    deadline: float
+    source: Any
+    diagnosis: Diagnosis | None = None
+    rival: Callable[[], AbstractContextManager[Racer]] = _nobody

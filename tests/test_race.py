@@ -1,0 +1,245 @@
+"""Races: who is slow loses points, who cheats gains none, and who is unlucky loses none."""
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from autograder.assignment import Targets, load_assignment
+from autograder.checks.race import STAGES, Times, run_stages
+from autograder.errors import GraderError
+from autograder.grading import Engine, Options, grade
+from autograder.results import Line, Outcome
+from autograder.sandbox.confine import Confinement
+from tests.test_grading import COURSE, REFERENCE, changed, line_of
+
+TARGETS = Targets(target=2, limit=4)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine() as running:
+        yield running
+
+
+def raced(engine: Engine, tmp_path: Path, body: str, more: str = "", confinement: Confinement | None = None) -> Line:
+    """The race's line for an `affine` with this body."""
+    path = tmp_path / "mini.py"
+    path.write_text(changed("return x @ w", body) + more)
+    options = Options(seed=1, select=("test_affine_race",), confinement=confinement)
+    return line_of(grade("mini", path, root=COURSE, options=options, engine=engine), "test_affine_race")
+
+
+def test_the_reference_keeps_up_with_itself(engine: Engine, tmp_path: Path) -> None:
+    line = raced(engine, tmp_path, "return x @ w")
+    assert (line.outcome, line.score) == (Outcome.PASSED, 5)
+    race = line.figures["race"]
+    assert len(race["student"]) == len(race["reference"]) in (15, 30, 60, 120)
+    assert race["target"] == 2
+
+
+def test_slow_code_gets_no_points_and_is_told_how_slow_it_was(engine: Engine, tmp_path: Path) -> None:
+    line = raced(engine, tmp_path, "\n    for _ in range(80): y = x @ w\n    return y")
+    assert line.outcome is Outcome.FAILED
+    assert line.message.startswith("affine(x=float32[300, 400], w=float32[400, 300])\nToo slow: affine takes ")
+    assert "times as long as the reference" in line.message
+
+
+CHEATS = {
+    "a cache keyed on the shape": "return CACHE.setdefault((x.shape, w.shape), x @ w)",
+    "right answers while it warms up only": (
+        "CACHE['n'] = CACHE.get('n', 0) + 1\n    return x @ w if CACHE['n'] < 9 else (x[:, :1] @ w[:1])"
+    ),
+    "lower precision": "return (x.bfloat16() @ w.bfloat16()).float()",
+    "half of the sum": "return 2 * (x[:, ::2] @ w[::2])",
+    "memory that was used for the answer before": "x @ w\n    return torch.empty(300, 300) + 0 * x.sum() * w.sum()",
+    "an answer that is filled in later": (
+        "out = x.new_zeros(300, 300)\n    import threading\n    threading.Timer(0.05, out.copy_, [x @ w]).start()\n"
+        "    return out + 0 * x.sum() * w.sum()"
+    ),
+    "a tensor that computes itself when it is looked at": "return Lazy(x, w)",
+    "the expected values, looked for in memory": (
+        "import gc\n    tensors = [o for o in gc.get_objects() if isinstance(o, torch.Tensor)]\n"
+        "    found = [o for o in tensors if o.shape == (300, 300)]\n"
+        "    return found[-1] + 0 * x.sum() * w.sum() if found else x.new_zeros(300, 300) + 0 * x.sum() * w.sum()"
+    ),
+    "its arguments changed, so that the reference agrees": (
+        "x.detach().zero_()\n    w.detach().zero_()\n    return x @ w"
+    ),
+}
+HELP = """
+
+CACHE = {}
+
+
+class Lazy:
+    def __init__(self, x, w):
+        self.x, self.w = x, w
+
+    def __getattr__(self, name):
+        return getattr(self.x @ self.w, name)
+"""
+
+
+@pytest.mark.parametrize("body", CHEATS.values(), ids=CHEATS.keys())
+def test_a_cheat_gains_nothing_and_is_told_why(engine: Engine, tmp_path: Path, body: str) -> None:
+    line = raced(engine, tmp_path, body, HELP)
+    assert (line.outcome, line.score) == (Outcome.FAILED, 0)
+    assert line.message.startswith("affine(x=float32[300, 400], w=float32[400, 300])\n")
+    assert "Too slow" not in line.message
+
+
+def test_a_cache_keyed_on_the_address_is_caught_or_of_no_use(engine: Engine, tmp_path: Path) -> None:
+    """Memory that was freed may come back at the same place, with other values."""
+    cached = (
+        "key = x.data_ptr(), w.data_ptr()\n"
+        "    if key not in CACHE:\n        CACHE[key] = (x @ w).detach()\n"
+        "    return CACHE[key] + 0 * (x @ w)"
+    )
+    line = raced(engine, tmp_path, cached, HELP)
+    assert line.score == 0 or line.figures["race"]["ratio"] > 0.5
+
+
+def test_clocks_belong_to_the_grader(engine: Engine, tmp_path: Path) -> None:
+    patched = "\nimport time\ntime.time = time.perf_counter = time.monotonic = lambda: 0.0\n"
+    line = raced(engine, tmp_path, "\n    for _ in range(80): y = x @ w\n    return y", patched)
+    assert line.outcome is Outcome.FAILED
+    assert "Too slow" in line.message
+
+
+def test_threads_are_worth_no_more_than_one_and_cannot_leave_their_processor(engine: Engine, tmp_path: Path) -> None:
+    leaving = """
+
+import os
+
+TURNS = [0]
+try:
+    os.sched_setaffinity(0, range(os.cpu_count()))
+except PermissionError:
+    stuck = True
+"""
+    body = "TURNS[0] += 1\n    assert stuck and (TURNS[0] < 5 or len(os.sched_getaffinity(0)) == 1)\n    return x @ w"
+    line = raced(engine, tmp_path, body, leaving)
+    assert line.outcome is Outcome.PASSED, line.message
+
+
+SPINNING = """
+
+import statistics
+import threading
+import time
+
+BETWEEN = []
+LAST = []
+
+
+def busy():
+    while True:
+        pass
+
+
+threading.Thread(target=busy, daemon=True).start()
+"""
+
+
+def test_nothing_of_the_student_runs_in_the_reference_s_turn(engine: Engine, tmp_path: Path) -> None:
+    """A thread that never rests gets next to no processor time between two of its own turns."""
+    body = (
+        "now = time.process_time(), time.perf_counter()\n"
+        "    if LAST:\n        BETWEEN.append((now[0] - LAST[0]) / (now[1] - LAST[1]))\n"
+        "    assert len(BETWEEN) < 15 or statistics.median(BETWEEN) < 0.5, BETWEEN\n"
+        "    y = x @ w\n    LAST[:] = time.process_time(), time.perf_counter()\n    return y"
+    )
+    line = raced(engine, tmp_path, body, SPINNING)
+    assert len(line.figures["race"]["student"]) >= 15, line.message
+    assert "AssertionError" not in line.message
+
+
+def test_a_forbidden_operation_in_a_timed_turn_voids_the_task(engine: Engine, tmp_path: Path) -> None:
+    """Also where it is used only once the count of operations is off."""
+    hidden = "return x @ w if counted() else torch.nn.functional.conv1d(x[:, None], w.T[:, None]).squeeze(-1)"
+    modes = (
+        "\n\ndef counted():\n    from torch.utils._python_dispatch import _get_current_dispatch_mode_stack\n"
+        "    return bool(_get_current_dispatch_mode_stack())\n"
+    )
+    line = raced(engine, tmp_path, hidden, modes)
+    assert line.outcome is Outcome.FAILED
+    assert "voids the task" in line.message
+
+
+@pytest.mark.skipif(not Confinement.available().uid, reason="without a user of its own, no filter means no grading")
+def test_where_nobody_can_be_made_to_stand_still_there_is_no_verdict(engine: Engine, tmp_path: Path) -> None:
+    line = raced(engine, tmp_path, "return x @ w", confinement=Confinement.available().without("seccomp"))
+    assert (line.outcome, line.score) == (Outcome.INCONCLUSIVE, 0)
+    assert "stand still" in line.message
+
+
+# The rule itself, on made-up times ------------------------------------------------------------------------------
+
+
+def rule(student: Callable[[], float], reference: Callable[[], float], monkeypatch: pytest.MonkeyPatch) -> Times:
+    """Times of a race between two sources of seconds."""
+    monkeypatch.setattr("autograder.checks.race.PAUSE_SECONDS", 0)
+    times = Times(TARGETS)
+
+    def pair() -> None:
+        times.student.append(student())
+        times.reference.append(reference())
+
+    run_stages(times, pair, lambda: None)
+    return times
+
+
+@pytest.mark.parametrize(
+    ("ratio", "share", "pairs"),
+    [
+        pytest.param(0.5, 1, STAGES[0], id="faster"),
+        pytest.param(2, 1, STAGES[0], id="at the target"),
+        pytest.param(2 * 2**0.5, 0.5, sum(STAGES), id="half-way on a logarithmic scale"),
+        pytest.param(4.1, 0, sum(STAGES), id="beyond the limit"),
+        pytest.param(50, 0, 5, id="hopeless"),
+    ],
+)
+def test_points_fall_from_target_to_limit(
+    ratio: float, share: float, pairs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = rule(lambda: ratio, lambda: 1.0, monkeypatch)
+    assert times.share == pytest.approx(share)
+    assert len(times.student) == pairs
+
+
+def test_a_noisy_start_is_forgiven(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = iter([7.0] * 20)
+    assert rule(lambda: next(slow, 1.5), lambda: 1.0, monkeypatch).share == 1
+
+
+def test_a_reference_that_disagrees_with_itself_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = iter(range(10_000))
+    assert not rule(lambda: 5.0, lambda: 1.0 + 0.2 * (next(turns) % 2), monkeypatch).is_steady
+    assert rule(lambda: 5.0, lambda: random.uniform(1, 1.05), monkeypatch).is_steady
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("[race.afine]\ntarget = 2\nlimit = 4", "did you mean 'affine'"),
+        ("[race.affine]\ntarget = 1\nlimit = 4", "target must be at least 1.1"),
+        ("[race.affine]\ntarget = 4\nlimit = 2", "and limit more"),
+        ("[race.affine]\ntarget = 4", "limit is missing"),
+    ],
+)
+def test_bad_targets_are_named(tmp_path: Path, table: str, message: str) -> None:
+    folder = tmp_path / "assignments" / "mini"
+    folder.mkdir(parents=True)
+    text = (COURSE / "assignments" / "mini" / "assignment.toml").read_text()
+    (folder / "assignment.toml").write_text(text.replace("[race.affine]\ntarget = 2.0\nlimit = 4.0", table))
+    with pytest.raises(GraderError, match=message):
+        load_assignment("mini", tmp_path)
+
+
+def test_the_reference_is_not_in_the_submission_s_worker(engine: Engine, tmp_path: Path) -> None:
+    """It races in a worker of its own, to which its text comes by pipe."""
+    body = "import sys\n    assert 'A small assignment' not in str(sys.modules.get('reference_mini'))\n    return x @ w"
+    assert raced(engine, tmp_path, body).outcome is Outcome.PASSED
+    assert "A small assignment" in REFERENCE
