@@ -2,6 +2,7 @@
 answers."""
 
 import linecache
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,21 @@ from autograder.sandbox import wire
 from autograder.sandbox.limits import WorkerLost
 from autograder.sandbox.steps import Request, Submission, perform
 from autograder.sandbox.worker import describe
+
+BELOW = 'below `if __name__ == "__main__":`'
+NO_PACKAGE = (
+    "{} is not there where your code is graded, on Gradescope or elsewhere: there are Python's own modules, NumPy, "
+    "SciPy, PyTorch and Matplotlib, and of your own files only this one. Take the import out, or put it, with the code "
+    f"that uses it, {BELOW}."
+)
+ALONE = "Where your code is graded there are no other programs, no network, and no files but those that it writes there"
+ADVICE = {  # by exception: what to change, where it is not the code that is wrong but where it expects to run
+    "EOFError": f"Nobody is there to answer `input()` when your code is graded. Use a constant, or put it {BELOW}.",
+    "FileNotFoundError": f"{ALONE}: of yours only this one. Put what reads other files {BELOW}.",
+    **dict.fromkeys(("PermissionError", "BlockingIOError"), f"{ALONE}. Put what needs more {BELOW}."),
+    **dict.fromkeys(("URLError", "gaierror", "ConnectionError", "HTTPError"), f"{ALONE}. Put downloads {BELOW}."),
+    "SystemExit": f"A module must not end Python when it is imported or called. Put `exit()` or `main()` {BELOW}.",
+}
 
 
 @dataclass(frozen=True)
@@ -110,7 +126,16 @@ def explain(answer: Answer, source: Path, call: str) -> CheckFailed:
     if raised.type == "ContractError":
         return CheckFailed(f"{raised.message[:1].upper()}{raised.message[1:]}.", rung="structure", call=call)
     text = f"{raised.type}: {raised.message}" if raised.message else raised.type
-    return CheckFailed(f"It raised {text}{_where(raised, source)}", rung="raised", call=call)
+    told = f"It raised {text}{_where(raised, source)}{advice(raised.type, raised.message)}"
+    return CheckFailed(told, rung="raised", call=call)
+
+
+def advice(kind: str, message: str) -> str:
+    """A line about what to change, where an exception comes from the place that code is graded in; else nothing."""
+    if kind == "ModuleNotFoundError":
+        named = re.search(r"No module named '([\w.]+)'", message)
+        return "\n" + NO_PACKAGE.format(f"`{named[1].partition('.')[0]}`" if named else "this module")
+    return f"\n{ADVICE[kind]}" if kind in ADVICE else ""
 
 
 def _where(raised: Raised, source: Path) -> str:

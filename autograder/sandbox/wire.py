@@ -125,6 +125,9 @@ def _plain_tensor(tensor: torch.Tensor) -> np.ndarray:
 
 
 def _pack_array(array: np.ndarray, kind: str, arrays: list[np.ndarray]) -> Any:
+    if array.dtype in (np.longdouble, np.clongdouble):
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float64 if array.dtype.kind == "f" else np.complex128)
     if array.dtype.newbyteorder("<").str not in DTYPES:
         return {"$": "foreign", "v": f"{kind} of dtype {array.dtype}"[:200]}
     array = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False)).reshape(array.shape)
@@ -224,9 +227,10 @@ class _Reader:
         count = math.prod(shape) * dtype.itemsize
         if self.offset + count > len(self.payload):
             raise WireError("an array longer than the payload")
-        raw = np.frombuffer(self.payload[self.offset : self.offset + count], dtype=np.uint8).copy()
+        raw = np.frombuffer(self.payload[self.offset : self.offset + count], dtype=np.uint8)
         self.offset += count
-        array = (raw != 0 if dtype.kind == "b" else raw.view(dtype)).reshape(shape)
+        array: np.ndarray = np.ndarray(shape, dtype)  # which owns its memory; a view could not be resized
+        array.reshape(-1)[:] = raw != 0 if dtype.kind == "b" else raw.view(dtype)
         if kind == "tensor":
             return torch.from_numpy(array)
         return array[()] if kind == "scalar" and not shape else array
