@@ -1,14 +1,17 @@
 """What the local checker does once numpy, torch and pytest are known to be there."""
 
+import ast
 import importlib.util
 import sys
 import time
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from autograder.assignment import read_assignment
 from autograder.checks import LocalRunner
+from autograder.checks.runner import NO_PACKAGE, PACKAGES, advice
 from autograder.errors import SubmissionError
 from autograder.plugin import ChecksPlugin
 from autograder.sandbox.poison import poison
@@ -41,7 +44,7 @@ def check(folder: Path, path: Path, select: tuple[str, ...], staging: Path) -> i
     )
     plugin = ChecksPlugin(world, lambda name, case, count: cases.setdefault(name, []).append(case))
     files = [str(file) for file in sorted((assignment.folder / "public").glob("test_*.py"))]
-    for note in submission.notes:
+    for note in (*submission.notes, *_unusual_imports(submission.source, assignment.deliverable)):
         print(note)
     run_pytest(plugin, assignment.folder, files, select)
     return _show({name: merged(ended) for name, ended in cases.items()})
@@ -59,9 +62,27 @@ def _imported(sources: Sources) -> Submission:
     except (Exception, SystemExit) as error:
         told = describe(error, str(sources.path))
         line = f" at line {told['line']}" if told["line"] else ""
-        raise SubmissionError(
-            f"{sources.path.name} cannot be imported: {told['type']}{line}: {told['message']}"
-        ) from error
+        message = f"{sources.path.name} cannot be imported: {told['type']}{line}: {told['message']}"
+        raise SubmissionError(message, help=advice(told["type"], told["message"]).strip()) from error
+
+
+def _unusual_imports(source: str, own: str) -> Iterator[str]:
+    """A note for each package that is not there where code is graded, unless it is imported on a condition only."""
+    try:
+        todo: list[ast.AST] = [ast.parse(source)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return  # its import will say so
+    seen = {*sys.stdlib_module_names, *PACKAGES, "helpers", own}
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else [node.module or own]
+            for name in dict.fromkeys(name.partition(".")[0] for name in names):
+                if name not in seen:
+                    yield f"Note: {NO_PACKAGE.format(f'`{name}` (line {node.lineno})')}"
+                    seen.add(name)
+        elif not isinstance(node, ast.If | ast.Try):
+            todo += ast.iter_child_nodes(node)
 
 
 def _show(lines: dict[str, dict[str, Any]]) -> int:

@@ -183,6 +183,7 @@ def test_a_wrong_answer_is_told_as_by_the_grader(folder: Path, check: Check, old
 UNUSABLE = {
     "a syntax error": ("x = 1\ndef broken(:\n", "mini.py cannot be imported: SyntaxError at line 2"),
     "a missing package": ("import no_such_package\n", "ModuleNotFoundError at line 1: No module named"),
+    "a missing package, explained": ("import no_such_package\n", "`no_such_package` is not there where your code is"),
     "an exit": ("raise SystemExit(0)\n", "mini.py cannot be imported: SystemExit at line 1"),
     "nothing": ("", "mini.py is empty"),
 }
@@ -195,6 +196,21 @@ def test_what_cannot_be_imported_is_told_and_where(folder: Path, check: Check, s
     assert done.code == 2
     assert told in done.err
     assert no_traceback(done)
+
+
+def test_a_package_that_is_here_but_not_where_code_is_graded_is_noted(folder: Path, check: Check) -> None:
+    (folder / "mini.py").write_text(f"import click.core\nfrom rich import print\nimport os, numpy, scipy\n{REFERENCE}")
+    done = check("mini.py")
+    assert done.code == 0
+    assert "Note: `click` (line 1) is not there where your code is graded" in done.out
+    assert "Note: `rich` (line 2)" in done.out
+    assert done.out.count("Note: ") == 2
+
+
+def test_a_package_that_is_imported_on_a_condition_is_not_noted(folder: Path, check: Check) -> None:
+    guarded = "try:\n    import click\nexcept ImportError:\n    pass\nif __name__ == '__main__':\n    import rich\n"
+    (folder / "mini.py").write_text(f"{guarded}{REFERENCE}")
+    assert "Note: " not in check("mini.py").out
 
 
 def test_a_file_that_is_not_there_is_named(check: Check) -> None:
