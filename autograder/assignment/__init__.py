@@ -8,6 +8,7 @@ assignment is run.
 
 from autograder.assignment._checks import KINDS, CheckFacts, points
 from autograder.assignment._facts import (
+    COST_FIGURES,
     QUIZ,
     Assignment,
     Costs,
@@ -26,6 +27,7 @@ from autograder.assignment._facts import (
 from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
 
 __all__ = [
+    "COST_FIGURES",
     "KINDS",
     "QUIZ",
     "Assignment",

@@ -53,7 +53,14 @@ class Question:
 
 
 DEAD_BAND = 1.1  # equal work in two processes was seen to differ by half of that
-COST_FIGURES = ("operations", "products", "flops", "largest", "written", "peak")
+COST_FIGURES = {
+    "operations": "operations",
+    "products": "matrix products",
+    "flops": "floating-point operations",
+    "largest": "entries of the largest tensor",
+    "written": "entries written by all operations",
+    "peak": "bytes of live memory at the peak",
+}
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,23 @@
 """Cost: counts that are the same on every machine, against limits in assignment.toml. What enforces vectorisation
 where no clock can."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from autograder.assignment import Costs
+from autograder.assignment import COST_FIGURES, Costs
 from autograder.checks.agreement import Agrees
 from autograder.checks.failure import CheckFailed
+from autograder.checks.tolerance import Tolerance
 from autograder.errors import GraderError
 from autograder.sandbox.steps import Request
 
-NAMES = {
-    "operations": "operations",
-    "products": "matrix products",
-    "flops": "floating-point operations",
-    "largest": "entries of the largest tensor",
-    "peak": "peak of live memory",
+ADVICE = {
+    "operations": "a Python loop where one operation on whole tensors would do?",
+    "products": "products that could be one larger product?",
+    "largest": "a table of all pairs, or a square matrix of a long axis?",
+    "written": "passes over whole tensors that could be saved?",
+    "peak": "intermediate results that are kept longer than they are needed?",
 }
 
 
@@ -34,7 +36,7 @@ class Cost:
 
     Attributes:
         agrees: student and reference, with the meter on.
-        shown: what the report draws as bars, filled by `within` and `constant`.
+        shown: what the report draws as bars, filled by `within`.
     """
 
     agrees: Agrees
@@ -52,45 +54,61 @@ class Cost:
         """Forward and backward of a module that was given the reference's parameters."""
         return self._measure(self.agrees.module_request(name, init, inputs, kwargs, training=training, meter=[]))
 
-    def run(self, name: str, *args: Any, **kwargs: Any) -> Measured:
+    def run(self, name: str, *args: Any, tol: Tolerance | None = None, **kwargs: Any) -> Measured:
         """A helper: everything that runs in it counts."""
-        return self._measure(self.agrees.student.request("run", name, args, kwargs, meter=[]))
+        return self._measure(self.agrees.student.request("run", name, args, kwargs, meter=[]), tol)
 
-    def _measure(self, request: Request) -> Measured:
-        self.agrees.compare(request)
+    def _measure(self, request: Request, tol: Tolerance | None = None) -> Measured:
+        self.agrees.compare(request, tol)
         student, reference = self.agrees.student.log[-1][1], self.agrees.reference.log[-1][1]
         if not student.figures or student.tampered:
             raise CheckFailed("The count of operations was switched off while your code ran.", rung="tampered")
         return Measured(self.agrees.student.describe(request), student.figures, reference.figures)
 
-    def within(self, measured: Measured, limits: Costs) -> None:
-        """No figure is over its limit.
+    def within(
+        self,
+        measured: Measured,
+        limits: Costs,
+        *,
+        constant: Mapping[str, Measured] | None = None,
+        linear: Mapping[str, Measured] | None = None,
+    ) -> None:
+        """No figure is over its limit, and operations do not grow faster with a size than they may.
+
+        Args:
+            measured: what is held against `limits`, and what the others are compared with.
+            limits: the task's.
+            constant: calls with something doubled, under its name ("N doubles"): as many operations, up to the
+                assignment's `growth`.
+            linear: the same, but operations may double.
 
         Raises:
-            CheckFailed: one is; the message shows it beside the reference's.
+            CheckFailed: something is over; the message shows all of it, beside the reference's.
         """
-        over = []
-        for name, limit in limits.figures.items():
-            mine, theirs = measured.student[name], measured.reference[name]
-            if theirs > limit:
-                raise GraderError(f"the reference itself needs {theirs} {NAMES[name]}, over the limit of {limit:g}")
-            self._show(NAMES[name], mine, theirs, limit, "bytes" if name == "peak" else "")
-            if mine > limit:
-                over.append(f"{NAMES[name]}: {mine}; at most {limit:g} are allowed, and the reference needs {theirs}")
+        over = [*self._over(measured, limits)]
+        for allowed, calls in ((1, constant or {}), (2, linear or {})):
+            for what, larger in calls.items():
+                over += self._growth(measured, larger, what, allowed * limits.growth)
         if over:
             raise CheckFailed("\n".join(over), rung="cost", call=measured.call)
 
-    def constant(self, first: Measured, second: Measured, what: str, limits: Costs, figure: str = "operations") -> None:
-        """A figure does not grow when a size does (it may move by the assignment's `growth`, a factor).
+    def _over(self, measured: Measured, limits: Costs) -> Iterator[str]:
+        for name, limit in limits.figures.items():
+            mine, theirs = measured.student[name], measured.reference[name]
+            figure = COST_FIGURES[name]
+            if theirs > limit:
+                raise GraderError(f"the reference itself needs {theirs} {figure}, over the limit of {limit:g}")
+            self._show(figure, mine, theirs, limit, "bytes" if name == "peak" else "")
+            if mine > limit:
+                told = f"{figure}: {mine}; at most {limit:.0f} are allowed, and the reference needs {theirs}"
+                yield f"{told} ({ADVICE[name]})" if name in ADVICE else told
 
-        Raises:
-            CheckFailed: it does.
-        """
-        before, after = first.student[figure], second.student[figure]
-        self._show(f"{NAMES[figure]} when {what}", after, second.reference[figure], before * limits.growth, "")
-        if after > before * limits.growth:
-            told = f"{NAMES[figure]} grow from {before} to {after} when {what}: they should stay the same"
-            raise CheckFailed(f"{told} (a loop over that size?)", rung="cost", call=second.call)
+    def _growth(self, first: Measured, second: Measured, what: str, allowed: float) -> Iterator[str]:
+        before, after = first.student["operations"], second.student["operations"]
+        self._show(f"operations when {what}", after, second.reference["operations"], before * allowed, "")
+        if after > before * allowed:
+            asked = "they should stay the same" if allowed < 2 else "they should at most double"
+            yield f"operations grow from {before} to {after} when {what}: {asked} (a loop over that size?)"
 
     def _show(self, name: str, value: float, reference: float, limit: float, unit: str) -> None:
         self.shown.append({"name": name, "value": value, "reference": reference, "limit": limit, "unit": unit})
