@@ -41,7 +41,7 @@ def test_corr2d(agrees, draw, image, kernel):
 
 
 @pytest.mark.task("conv2d")
-@weight(5)
+@weight(4)
 @number("2.3")
 @pytest.mark.parametrize("x, w, stride, padding", PADDINGS)
 def test_conv2d_forward(agrees, draw, x, w, stride, padding):
@@ -50,7 +50,7 @@ def test_conv2d_forward(agrees, draw, x, w, stride, padding):
 
 
 @pytest.mark.task("conv2d")
-@weight(4)
+@weight(3)
 @number("2.4")
 @pytest.mark.parametrize("x, w", CHANNELS)
 def test_conv2d_channels(agrees, draw, x, w):
@@ -124,7 +124,7 @@ def test_float32_stays_float32(keeps_dtype, draw):
 
 
 @pytest.mark.task("conv2d_fast")
-@weight(4)
+@weight(3)
 @number("8.2")
 @pytest.mark.parametrize("x, w, stride, padding", PADDINGS)
 def test_conv2d_fast(agrees, draw, x, w, stride, padding):
@@ -133,7 +133,7 @@ def test_conv2d_fast(agrees, draw, x, w, stride, padding):
 
 
 @pytest.mark.task("conv2d_fast")
-@weight(2)
+@weight(1)
 @number("8.3")
 @pytest.mark.parametrize("x, w, stride", STRIDES)
 def test_conv2d_fast_stride(agrees, draw, x, w, stride):

@@ -97,7 +97,7 @@ def test_two_dice(student, expect):
 
 
 @pytest.mark.task("conv2d_fast")
-@weight(2)
+@weight(1)
 @number("8.1")
 def test_conv2d_fast_example(student, draw, expect):
     """conv2d_fast: values against torch's convolution"""
