@@ -103,6 +103,7 @@ class Engine:
                 [theirs.fileno()],
             )
         except OSError as error:
+            ours.close()
             raise GraderError(f"the grading process is gone: {error}") from error
         finally:
             theirs.close()

@@ -28,6 +28,7 @@ from autograder.plugin import ChecksPlugin
 from autograder.sandbox.box import Sandbox
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.worker import Sources
+from autograder.stopwatch import watch
 from autograder.suite import check_files, merged, run_pytest
 from autograder.world import Case, World
 
@@ -102,7 +103,7 @@ class Grading:
         helpers = self._helpers(assignment)
         world = World(
             assignment=assignment,
-            student=lambda: BoxedRunner(self.sandbox, sources, limits, self.late),
+            student=lambda: BoxedRunner(self.sandbox, sources, limits, self.late, deadline=deadline),
             student_module=reference,
             reference=LocalRunner(reference, helpers),
             seed=self.job.seed,
@@ -112,7 +113,8 @@ class Grading:
             rival=lambda: self._rival(assignment, sources, limits),
         )
         plugin = ChecksPlugin(world, self._report)
-        run_pytest(plugin, assignment.folder, check_files(assignment), self.job.select)
+        watches = watch(deadline, limits.call_seconds)
+        run_pytest(plugin, assignment.folder, check_files(assignment), self.job.select, watches)
         for task, message in plugin.void.items():
             self.emit({"event": "void", "task": task, "message": message})
         for node, problem in plugin.problems.items():

@@ -10,11 +10,20 @@ from typing import Any
 from autograder.assignment import load_assignment
 from autograder.grading import Options, grade
 from autograder.plain import write_whole
-from autograder.results import Run, write_results
+from autograder.results import FILE_NAME, Run, to_gradescope, write_results
 from autograder.sandbox.confine import Confinement
 
 PLATFORM_SECONDS = 600.0  # the platform's default limit; on a timeout it throws our results away
-MARGIN_SECONDS = 90.0  # for starting on half a core, and for writing
+MARGIN_SECONDS = 150.0  # for starting on half a core, for ending a grader that hangs, and for writing
+RESERVED = 2_000_000  # bytes, more than results take
+FAULT = json.dumps(
+    {
+        "score": 0,
+        "output": "The grader had a problem of its own. This is not your fault: please tell the course staff, who can "
+        "regrade.",
+        "extra_data": {"status": "fault"},
+    }
+)
 SHARED = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")
 
 
@@ -23,6 +32,7 @@ def main(home: str) -> None:
     results tell."""
     folder = Path(home)
     _make_private(folder)
+    _reserve(folder / "results")
     try:
         config = json.loads((folder / "source" / "deepgrade.json").read_text())
         run = _grade(folder, config)
@@ -32,7 +42,11 @@ def main(home: str) -> None:
         return
     if run.status == "fault":
         print(f"deepgrade: fault: {run.reason}", file=sys.stderr)
-    write_results(run, folder / "results")
+    try:
+        write_results(run, folder / "results")
+    except OSError as error:
+        print(f"deepgrade: {error}", file=sys.stderr)
+        _overwrite(folder / "results" / FILE_NAME, json.dumps(to_gradescope(run), allow_nan=False))
 
 
 def _grade(folder: Path, config: dict[str, Any]) -> Run:
@@ -71,7 +85,23 @@ def _make_private(folder: Path) -> None:
                 os.chmod(shared, os.stat(shared).st_mode & ~0o002)
 
 
+def _reserve(folder: Path) -> None:
+    """Results from the first moment on: they stand if this process is killed, and keep room on a disk that fills up."""
+    with suppress(OSError):
+        write_whole(folder / FILE_NAME, FAULT.ljust(RESERVED))
+
+
 def _write_fault(folder: Path) -> None:
     """A result by hand, where even making one went wrong. What went wrong is for staff, on standard error."""
-    told = "The grader had a problem of its own. This is not your fault: please tell the course staff, who can regrade."
-    write_whole(folder / "results.json", json.dumps({"score": 0, "output": told, "extra_data": {"status": "fault"}}))
+    try:
+        write_whole(folder / FILE_NAME, FAULT)
+    except OSError as error:
+        print(f"deepgrade: {error}", file=sys.stderr)
+        _overwrite(folder / FILE_NAME, FAULT)
+
+
+def _overwrite(file: Path, text: str) -> None:
+    """Into the room that was reserved, where no other can be had."""
+    data = text.encode()
+    with open(file, "r+b") as stream:
+        stream.write((data if len(data) <= RESERVED else FAULT.encode()).ljust(RESERVED))

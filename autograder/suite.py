@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ PYTEST_OPTIONS = (
     "--assert=plain",  # rewritten asserts would quote the check's source to the student
     "--import-mode=importlib",
     "--noconftest",
+    "--continue-on-collection-errors",
     *(f"-pno:{name}" for name in SILENCED.split()),
 )
 PICTURE_SIDE = 32
@@ -29,13 +31,19 @@ def check_files(assignment: Assignment) -> list[str]:
     return quiz + [str(file) for room in rooms for file in sorted(room.glob("test_*.py"))]
 
 
-def run_pytest(plugin: ChecksPlugin, root: Path, files: list[str], select: tuple[str, ...] = ()) -> None:
-    """Run files of checks under a plugin, hermetically: no configuration, no conftest, no cache, no other plugin."""
+def run_pytest(
+    plugin: ChecksPlugin, root: Path, files: list[str], select: tuple[str, ...] = (), more: Sequence[Any] = ()
+) -> None:
+    """Run files of checks under a plugin, hermetically: no configuration, no conftest, no cache, no other plugin but
+    those in `more`.
+
+    A file that cannot be imported costs its own checks only; the plugin's `problems` name it.
+    """
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     sys.dont_write_bytecode = True
     chosen = ["-k", " or ".join(select)] if select else []
     where = ["-c", os.devnull, "--rootdir", str(root), *chosen]
-    code = pytest.main([*PYTEST_OPTIONS, *where, *files], plugins=[plugin])
+    code = pytest.main([*PYTEST_OPTIONS, *where, *files], plugins=[plugin, *more])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         raise GraderError(f"pytest could not run the checks ({pytest.ExitCode(code).name.lower()}): {plugin.problems}")
 
