@@ -11,7 +11,7 @@ import hmac
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,16 +107,21 @@ class _Grading:
     reason: str = ""
 
     def run(self, engine: Engine) -> Run:
-        folder = run_folder()
+        folder = None
         try:
+            folder = run_folder()
             self._stage(folder)
             self._grade(engine, folder)
         except SubmissionError as error:
             return self._results("unreadable", f"{error.message}\n{error.help}".strip())
         except DeepgradeError as error:
             self.fault = error.message
+        except OSError as error:
+            self.fault = f"this machine refuses to grade: {error}"
         finally:
-            remove_tree(folder)
+            if folder is not None:
+                with suppress(OSError):  # a folder left behind must not cost the results
+                    remove_tree(folder)
         if self.fault:
             return self._results("fault", self.fault)
         return self._results("graded", self.reason)
