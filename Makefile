@@ -33,8 +33,8 @@ lint: $(SETUP) ## Style, format, types, and whether student_starter/ is what wou
 	$(PY) -m mypy
 	$(DEEPGRADE) starter --check
 
-audit: $(SETUP) ## Prove that the grading is right: reference, stub, variants, known mistakes: ASSIGNMENT=all
-	$(DEEPGRADE) audit $(ASSIGNMENT)
+audit: $(SETUP) ## Prove that the grading is right: reference, stub, variants, known mistakes: ASSIGNMENT=all SEEDS="1 2 3"
+	$(DEEPGRADE) audit $(ASSIGNMENT) $(addprefix --seed ,$(or $(SEEDS),1 2 3))
 
 release: $(SETUP) ## Audit, then build the bundles that go to students and to Gradescope: ASSIGNMENT=all
 	$(DEEPGRADE) release $(ASSIGNMENT)

@@ -3,9 +3,9 @@
 import sys
 
 from autograder.assignment import assignment_names
-from benchmarks import cost, isolation, library
+from benchmarks import cost, isolation, library, race
 
-ALL = {"cost": cost.main, "isolation": isolation.main, "library": library.main}
+ALL = {"cost": cost.main, "isolation": isolation.main, "library": library.main, "race": race.main}
 
 
 def main(names: list[str]) -> int:

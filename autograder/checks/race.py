@@ -9,7 +9,6 @@ not agree with itself gives no verdict.
 import math
 import os
 import random
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,14 +21,15 @@ from autograder.assignment import Targets
 from autograder.checks.agreement import Agrees
 from autograder.checks.failure import CheckFailed
 from autograder.checks.runner import Answer, explain
+from autograder.checks.tolerance import Tolerance
 from autograder.errors import GraderError
 from autograder.sandbox.steps import Request
 from autograder.sandbox.wire import arrays_in
 
 STAGES = (15, 15, 30, 60)  # pairs of turns, each stage after a pause
 PAUSE_SECONDS = 0.25
-UNSTEADY = 1.1  # by how much the best of every other turn of the reference may differ from the best of the rest
-HOPELESS_TURNS, HOPELESS = 5, 2.0  # pairs after which somebody beyond the limit this many times need not go on
+UNSTEADY = 1.1  # from this spread of the reference's own times on, no points are lost for a ratio
+HOPELESS = 1.5  # times the limit after the first stage; twice that after a third of it
 RACE_SECONDS = 30.0
 WARM_UP = 2
 CHANCE = random.SystemRandom()  # the worker was forked with the same global generator
@@ -83,18 +83,28 @@ class Times:
         return min(1.0, max(0.0, (limit - math.log(self.ratio)) / (limit - target)))
 
     @property
-    def is_steady(self) -> bool:
-        """Whether the reference agrees with itself: its odd turns against its even ones."""
-        halves = self.reference[::2], self.reference[1::2]
-        best = [min(half) for half in halves if half]
-        return len(best) == 2 and max(best) <= UNSTEADY * min(best)
+    def spread(self) -> float:
+        """How far the reference disagrees with itself: the best of its odd turns over that of its even ones."""
+        halves = [min(half) for half in (self.reference[::2], self.reference[1::2]) if half]
+        return max(halves) / min(halves) if len(halves) == 2 else math.inf
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether more turns would change nothing: slower than any noise makes anybody."""
-        if len(self.student) < HOPELESS_TURNS:
-            return False
-        return min(self.student) > HOPELESS * self.targets.limit * statistics.median(self.reference)
+        """Whether more turns would change nothing: slower than noise makes anybody."""
+        first = STAGES[0]
+        factor = HOPELESS if len(self.student) >= first else 2 * HOPELESS
+        return len(self.student) >= first // 3 and self.ratio > factor * self.targets.limit
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is no verdict: points would be lost that the machine's unsteadiness may have cost."""
+        safe = self.share == 1.0 or self.is_hopeless or self.ratio > self.spread * self.targets.limit
+        return not safe and self.spread > UNSTEADY
+
+    def add(self, student: float, reference: float) -> None:
+        """A turn of each."""
+        self.student.append(student)
+        self.reference.append(reference)
 
     def to_figure(self) -> dict[str, Any]:
         """For the results."""
@@ -118,12 +128,31 @@ def run_stages(times: Times, pair: Callable[[], None], prepare: Callable[[], Non
         prepare()
         for _ in range(pairs):
             pair()
-            if times.is_hopeless:
-                return
-        if time.monotonic() - started > RACE_SECONDS:
+            late = len(times.student) >= STAGES[0] and time.monotonic() - started > RACE_SECONDS
+            if times.is_hopeless or late:
+                break
+        if times.share == 1.0 or times.is_hopeless or late:
             return
-        if times.share == 1.0:
-            return
+
+
+def pin(*racers: Racer) -> None:
+    """All on one processor, chosen anew: its other work slows all alike, and threads are worth no more than one."""
+    if hasattr(os, "sched_getaffinity"):
+        processor = CHANCE.choice(sorted(os.sched_getaffinity(0)))
+        for racer in racers:
+            racer.pin(processor)
+
+
+def take_turns(student: Racer, reference: Racer, request: Request) -> tuple[Answer, Answer]:
+    """A turn of each, in random order; who is not at turn stands still. Their `seconds` say how long they took."""
+    answers: dict[int, Answer] = {}
+    for racer in CHANCE.sample((student, reference), 2):
+        racer.thaw()
+        try:
+            answers[id(racer)] = racer.answer(request)
+        finally:
+            racer.freeze()
+    return answers[id(student)], answers[id(reference)]
 
 
 @dataclass
@@ -143,6 +172,7 @@ class Race:
     times: Times
     name: str = ""
     last: Request | None = None
+    tol: Tolerance | None = None
 
     @property
     def student(self) -> Racer:
@@ -153,8 +183,9 @@ class Race:
         """A plain call."""
         self._race(name, lambda: self._request("call", name, inputs(), kwargs))
 
-    def run(self, name: str, inputs: Inputs, **kwargs: Any) -> None:
+    def run(self, name: str, inputs: Inputs, tol: Tolerance | None = None, **kwargs: Any) -> None:
         """A helper: for answers that are to be compared by something else than their values."""
+        self.tol = tol
         self._race(name, lambda: self._request("run", name, inputs(), kwargs))
 
     def autograd(self, name: str, inputs: Inputs, wrt: Any = None, **kwargs: Any) -> None:
@@ -186,13 +217,11 @@ class Race:
             Inconclusive: the reference's own times do not agree with each other.
         """
         self.name = name
-        self.agrees.compare(request())
+        self.agrees.compare(request(), self.tol)
         for _ in range(WARM_UP):
             self._pair(request(), timed=False)
-        run_stages(self.times, lambda: self._pair(request()), self._pin)
-        if self.times.share == 1.0:
-            return
-        if not self.times.is_hopeless and not self.times.is_steady:
+        run_stages(self.times, lambda: self._pair(request()), lambda: pin(self.student, self.rival))
+        if self.times.is_open:
             raise Inconclusive("The reference's own times differ too much from each other on this machine just now.")
         if self.times.share == 0.0:
             raise CheckFailed(f"Too slow: {self.said}", rung="slow", call=self.call)
@@ -212,31 +241,13 @@ class Race:
             f"{targets.limit:g} times on."
         )
 
-    def _pin(self) -> None:
-        """Both on one processor, another for each stage: its other work slows both alike, threads gain nothing."""
-        if hasattr(os, "sched_getaffinity"):
-            processor = CHANCE.choice(sorted(os.sched_getaffinity(0)))
-            for racer in (self.student, self.rival):
-                racer.pin(processor)
-
     def _pair(self, request: Request, timed: bool = True) -> None:
-        """A turn of each, in random order; the student's answer must be the reference's."""
+        """A turn of each; the student's answer must be the reference's."""
         self.last = request
-        turns = [(self.student, self.times.student), (self.rival, self.times.reference)]
-        answers: dict[int, Answer] = {}
-        for racer, times in CHANCE.sample(turns, 2):
-            answers[id(racer)] = self._turn(racer, request)
-            if timed:
-                times.append(racer.seconds)
-        self._verify(request, answers[id(self.student)], answers[id(self.rival)])
-
-    @staticmethod
-    def _turn(racer: Racer, request: Request) -> Answer:
-        racer.thaw()
-        try:
-            return racer.answer(request)
-        finally:
-            racer.freeze()
+        got, expected = take_turns(self.student, self.rival, request)
+        if timed:
+            self.times.add(self.student.seconds, self.rival.seconds)
+        self._verify(request, got, expected)
 
     def _verify(self, request: Request, got: Answer, expected: Answer) -> None:
         student = self.agrees.student
@@ -246,4 +257,4 @@ class Race:
             raise explain(got, student.source, student.describe(request))
         if not expected.ok:
             raise GraderError(f"the reference failed in a race: {expected.raised or expected.lost}")
-        self.agrees.judge(request, got, expected)
+        self.agrees.judge(request, got, expected, self.tol)

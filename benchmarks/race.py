@@ -1,0 +1,152 @@
+"""What the rule of races says at known ratios: the verdicts of many races, on a quiet machine and on one whose every
+processor is hogged.
+
+Both sides are real workers that multiply matrices, the student so many times more that the true ratio is known; it was
+calibrated by fitting a line through the best times of long runs.
+"""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from autograder.assignment import Targets
+from autograder.checks.boxed import BoxedRunner
+from autograder.checks.race import CHANCE, Times, pin, run_stages
+from autograder.sandbox.box import fork_zygote
+from autograder.sandbox.confine import Confinement
+from autograder.sandbox.folders import remove_tree, run_folder
+from autograder.sandbox.limits import Limits
+from autograder.sandbox.steps import Request
+from autograder.sandbox.worker import Sources
+
+TARGETS = Targets(target=2.0, limit=4.0)
+RATIOS = {
+    "0.8 target": 0.8 * TARGETS.target,
+    "1.0 target": TARGETS.target,
+    "1.25 target": 1.25 * TARGETS.target,
+    "1.5 target": 1.5 * TARGETS.target,
+    "2 target = limit": TARGETS.limit,
+    "1.5 limit": 1.5 * TARGETS.limit,
+    "2 limit": 2 * TARGETS.limit,
+}
+REPETITIONS = int(os.environ.get("REPETITIONS", "200"))
+UNITS = 40  # of work in a turn of the reference: about 2 ms
+SOURCE = """
+import torch
+
+MATRIX = torch.eye(128)
+
+
+def work(units):
+    for _ in range(units):
+        MATRIX @ MATRIX
+    return torch.zeros(units)
+"""
+OUTCOMES = ("all points", "some", "none", "no verdict")
+
+
+def main(names: Sequence[str]) -> None:
+    """Print a table for each condition; no assignment (`names`) takes part."""
+    for hogs in (0, os.cpu_count() or 1):
+        with hogged(hogs):
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.race", str(REPETITIONS)], stdout=subprocess.PIPE, text=True
+            )
+        table = Table(title=f"{REPETITIONS} races a row, full points up to 2 times, none from 4 times on; {hogs} hogs")
+        for name in ("true ratio", *OUTCOMES, "mean turns"):
+            table.add_column(name, justify="left" if name == "true ratio" else "right")
+        for line in done.stdout.splitlines():
+            table.add_row(*line.split("\t"))
+        Console().print(table)
+
+
+@contextmanager
+def hogged(count: int) -> Iterator[None]:
+    """While so many processes do nothing but compute."""
+    spin = [sys.executable, "-c", "while True: pass"]
+    hogs = [subprocess.Popen(spin) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+
+
+def measure(repetitions: int) -> None:
+    """In a process of its own, since the warm process is forked from it: one line a ratio, fields by tabs."""
+    torch.set_num_threads(1)
+    folder = run_folder()
+    sandbox = fork_zygote(folder, Confinement.available())
+    sources = Sources("work", Path(__file__))
+    try:
+        with (
+            BoxedRunner(sandbox, sources, Limits(), text=SOURCE) as student,
+            BoxedRunner(sandbox, sources, Limits(), text=SOURCE) as reference,
+        ):
+            report(student, reference, repetitions)
+    finally:
+        sandbox.close()
+        remove_tree(folder)
+
+
+def report(student: BoxedRunner, reference: BoxedRunner, repetitions: int) -> None:
+    """Calibrate, then race."""
+    low, high = best(student, UNITS), best(student, 4 * UNITS)
+    unit = (high - low) / (3 * UNITS)
+    for name, ratio in RATIOS.items():
+        units = UNITS + round((ratio - 1) * low / unit)
+        races = [raced(student, reference, units) for _ in range(repetitions)]
+        counts = Counter(map(verdict, races))
+        shares = [f"{counts[outcome] / repetitions:.3f}" for outcome in OUTCOMES]
+        turns = sum(len(times.student) for times in races) / repetitions
+        print("\t".join([name, *shares, f"{turns:.0f}"]), flush=True)
+
+
+def best(racer: BoxedRunner, units: int) -> float:
+    """Seconds of the best of many turns."""
+
+    def seconds() -> float:
+        racer.answer(asked(units))
+        return racer.seconds
+
+    return min(seconds() for _ in range(300))
+
+
+def raced(student: BoxedRunner, reference: BoxedRunner, units: int) -> Times:
+    """One race: so much work against `UNITS`."""
+    times = Times(TARGETS)
+
+    def pair() -> None:
+        for racer in CHANCE.sample((student, reference), 2):
+            racer.thaw()
+            racer.answer(asked(units if racer is student else UNITS))
+            racer.freeze()
+        times.add(student.seconds, reference.seconds)
+
+    run_stages(times, pair, lambda: pin(student, reference))
+    return times
+
+
+def asked(units: int) -> Request:
+    """So much work."""
+    return Request("call", "work", (units,), {}, {"timed": True})
+
+
+def verdict(times: Times) -> str:
+    """One of `OUTCOMES`."""
+    if times.is_open:
+        return "no verdict"
+    return "all points" if times.share == 1 else "some" if times.share else "none"
+
+
+if __name__ == "__main__":
+    measure(int(sys.argv[1]))
