@@ -29,7 +29,7 @@ def saturated(draw: Any) -> np.ndarray:
 
 
 @pytest.mark.task("lstm")
-@weight(5)
+@weight(4)
 @number("4.2")
 @visibility("after_published")
 @pytest.mark.parametrize("n, d, h", [(3, 2, 5), (1, 4, 3), (4, 5, 1)], ids=["batch", "one-row", "one-unit"])
@@ -40,7 +40,7 @@ def test_lstm_step(agrees, draw, n, d, h):
 
 
 @pytest.mark.task("lstm")
-@weight(5)
+@weight(4)
 @number("4.3")
 @visibility("after_published")
 @pytest.mark.parametrize("n, t, d, h", SIZES)
@@ -126,7 +126,7 @@ def test_keeps_dtype(keeps_dtype, draw, name):
 
 
 @pytest.mark.task("lstm_fast")
-@weight(5)
+@weight(3)
 @number("5.2")
 @visibility("after_published")
 @pytest.mark.parametrize("n, t, d, h", SIZES)
@@ -136,7 +136,7 @@ def test_lstm_fast(agrees, draw, n, t, d, h):
 
 
 @pytest.mark.task("lstm_fast", kind="property")
-@weight(2)
+@weight(1)
 @number("5.3")
 @visibility("after_published")
 def test_lstm_fast_continues(student, draw, expect):
@@ -167,7 +167,7 @@ def two_way(draw: Any, n: int, t: int, d: int, h: int) -> tuple[Any, ...]:
 
 
 @pytest.mark.task("bidirectional")
-@weight(4)
+@weight(3)
 @number("8.2")
 @visibility("after_published")
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_bidirectional_lengths(agrees, draw, lengths, t):
 
 
 @pytest.mark.task("bidirectional", kind="property")
-@weight(2)
+@weight(1)
 @number("8.3")
 @visibility("after_published")
 def test_bidirectional_padding(student, draw, expect):

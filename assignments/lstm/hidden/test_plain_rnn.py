@@ -20,7 +20,7 @@ def rnn_arguments(draw: Any, n: int, t: int, d: int, h: int) -> list[np.ndarray]
 
 
 @pytest.mark.task("rnn")
-@weight(4)
+@weight(3)
 @number("1.2")
 @visibility("after_published")
 @pytest.mark.parametrize("n, d, h", [(3, 2, 5), (1, 4, 3), (4, 5, 1)], ids=["batch", "one-row", "one-unit"])
@@ -31,7 +31,7 @@ def test_rnn_step(agrees, draw, n, d, h):
 
 
 @pytest.mark.task("rnn")
-@weight(6)
+@weight(5)
 @number("1.3")
 @visibility("after_published")
 @pytest.mark.parametrize("n, t, d, h", SIZES)

@@ -149,7 +149,7 @@ def test_powers_of_a_multiple_of_the_identity(student, expect, factor):
 
 
 @pytest.mark.task("bidirectional")
-@weight(2)
+@weight(1)
 @number("8.1")
 def test_bidirectional_equals_torch(student, draw, expect):
     """bi_lstm_fast: without padding, states are those of a bidirectional torch.nn.LSTM"""
