@@ -156,7 +156,7 @@ def test_normalize_isolated(agrees, draw, count):
 
 
 @pytest.mark.task("spmm")
-@weight(3)
+@weight(2)
 @number("3.2")
 def test_spmm(agrees, draw):
     """spmm: the product and its gradient on a directed, weighted graph"""
@@ -184,7 +184,7 @@ def test_spmm_isolated(agrees, draw, count):
 
 
 @pytest.mark.task("spmm")
-@weight(3)
+@weight(2)
 @number("3.5")
 def test_spmm_large(agrees, draw):
     """spmm: 50,000 nodes and 100,000 edges fit into memory"""
@@ -410,7 +410,7 @@ def test_filter_repeated_eigenvalues(student, expect, draw, gain):
 
 
 @pytest.mark.task("gcn_fast")
-@weight(6)
+@weight(3)
 @number("7.2")
 @pytest.mark.parametrize("sizes", [(5, 4, 3), (2, 6, 4), (4, 3, 7)], ids=["narrowing", "wide inside", "wide outside"])
 def test_fast(agrees, draw, sizes):
@@ -421,7 +421,7 @@ def test_fast(agrees, draw, sizes):
 
 
 @pytest.mark.task("gcn_fast")
-@weight(2)
+@weight(1)
 @number("7.3")
 @pytest.mark.parametrize("count", [13, 0], ids=["duplicates and isolated nodes", "no edges at all"])
 def test_fast_odd_graphs(agrees, draw, count):
@@ -435,7 +435,7 @@ def test_fast_odd_graphs(agrees, draw, count):
 
 
 @pytest.mark.task("gcn_fast")
-@weight(2)
+@weight(1)
 @number("7.4")
 def test_fast_large_scores(agrees, draw):
     """gcn_fast: log-probabilities are finite and right however large the scores"""

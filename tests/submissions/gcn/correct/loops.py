@@ -1,4 +1,5 @@
-"""Everything as plain loops over nodes and edges, but for the fast network, which gathers and scatters whole arrays."""
+"""Everything as plain loops over nodes and edges, but for the sparse product, whose loop is over features, and the fast
+network, which gathers and scatters whole arrays."""
 
 from collections import defaultdict
 
@@ -30,11 +31,9 @@ def normalize_adjacency(edge_index, n, weight=None):
 
 
 def spmm(edge_index, value, x, n):
-    inbox = [[] for _ in range(n)]
-    for e, v in enumerate(edge_index[1].tolist()):
-        inbox[v].append(e)
-    zero = x.new_zeros(x.shape[1])
-    return torch.stack([value[edges] @ x[edge_index[0, edges]] if edges else zero for edges in inbox])
+    source, target = edge_index
+    columns = [x.new_zeros(n).index_add(0, target, value * column[source]) for column in x.unbind(dim=1)]
+    return torch.stack(columns, dim=1)
 
 
 def gcn_layer_forward(x, w, edge_index, value):

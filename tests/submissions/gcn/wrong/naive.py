@@ -1,4 +1,4 @@
-"""Every task right, but the fast network is two plain loops over the edges."""
+"""Every task right, but the sparse product goes node by node, and the fast network twice edge by edge."""
 
 import numpy as np
 import scipy.linalg
@@ -43,7 +43,11 @@ class Mix(torch.autograd.Function):
 
 
 def spmm(edge_index, value, x, n):
-    return Mix.apply(x, edge_index.flip(0), value, n)
+    inbox = [[] for _ in range(n)]
+    for e, v in enumerate(edge_index[1].tolist()):
+        inbox[v].append(e)
+    zero = x.new_zeros(x.shape[1])
+    return torch.stack([value[edges] @ x[edge_index[0, edges]] if edges else zero for edges in inbox])
 
 
 def gcn_layer_forward(x, w, edge_index, value):
@@ -65,8 +69,8 @@ class GCN(nn.Module):
         self.w1 = nn.Parameter(nn.init.kaiming_uniform_(torch.zeros(d_hidden, num_classes)))
 
     def forward(self, x, edge_index, value):
-        hidden = spmm(edge_index, value, x @ self.w0, len(x)).relu()
-        return spmm(edge_index, value, hidden @ self.w1, len(x)).log_softmax(dim=1)
+        hidden = Mix.apply(x @ self.w0, edge_index.flip(0), value, len(x)).relu()
+        return Mix.apply(hidden @ self.w1, edge_index.flip(0), value, len(x)).log_softmax(dim=1)
 
 
 def masked_nll(logp, labels, mask):
