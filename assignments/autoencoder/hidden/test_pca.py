@@ -211,7 +211,7 @@ def decaying(draw, n, d):
 
 
 @pytest.mark.task("pca_fast")
-@weight(5)
+@weight(3)
 @number("7.2")
 @pytest.mark.parametrize("n, d, k", FAST_CASES)
 def test_pca_fast_loss(student, draw, expect, n, d, k):
@@ -226,7 +226,7 @@ def test_pca_fast_loss(student, draw, expect, n, d, k):
 
 
 @pytest.mark.task("pca_fast")
-@weight(2)
+@weight(1)
 @number("7.3")
 @pytest.mark.parametrize(
     "n, d, k", [*FAST_CASES, pytest.param(6, 50, 6, id="as many as samples"), pytest.param(14, 5, 5, id="k = d")]
@@ -253,7 +253,7 @@ def test_pca_fast_mean_and_order(student, draw, expect, n, d, k):
 
 
 @pytest.mark.task("pca_fast")
-@weight(4)
+@weight(2)
 @number("7.5")
 @pytest.mark.parametrize("n, d, k", [pytest.param(60, 90, 3, id="n below d"), pytest.param(95, 50, 2, id="n above d")])
 def test_pca_fast_gradient(agrees, draw, n, d, k):
