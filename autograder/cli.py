@@ -11,6 +11,7 @@ from rich.console import Console
 
 from autograder import __version__
 from autograder.errors import DeepgradeError, GraderError, UsageError
+from autograder.sandbox.confine import LEVELS
 
 EXIT_FAULT, EXIT_USAGE = 3, 64
 SECRET = "DEEPGRADE_SECRET"
@@ -37,8 +38,15 @@ def cli() -> None:
     type=click.IntRange(0, 2**31 - 1),
     help="Seed of the run; by default derived from submission and course secret.",
 )
+@click.option(
+    "--require",
+    type=click.Choice(LEVELS),
+    default="any",
+    show_default=True,
+    help="Confinement without which nothing is graded; see docs/security.md.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
-def grade(name: str, submission: Path, out: Path, seed: int | None, as_json: bool) -> None:
+def grade(name: str, submission: Path, out: Path, seed: int | None, require: str, as_json: bool) -> None:
     """Grade SUBMISSION (a file, folder or zip) for the assignment NAME."""
     from autograder.grading import Options, grade
     from autograder.report import terminal, write_report
@@ -46,7 +54,8 @@ def grade(name: str, submission: Path, out: Path, seed: int | None, as_json: boo
 
     console = Console(stderr=as_json)
     with terminal.progress(console, f"grading {name}") as progress:
-        run = grade(name, submission, options=Options(seed=seed, secret=os.environ.get(SECRET, "")), progress=progress)
+        options = Options(seed=seed, secret=os.environ.get(SECRET, ""), require=require)
+        run = grade(name, submission, options=options, progress=progress)
     written = [write_results(run, out), write_report(run, out)]
     if as_json:
         click.echo(json.dumps(to_gradescope(run), indent=2, allow_nan=False))

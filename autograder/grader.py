@@ -80,6 +80,7 @@ class Grading:
                 "event": "start",
                 "pid": os.getpid(),
                 "confinement": self.sandbox.confinement.to_dict(),
+                "block": self.sandbox.block,
                 "versions": versions(),
             }
         )

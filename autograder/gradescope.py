@@ -54,7 +54,10 @@ def _grade(folder: Path, config: dict[str, Any]) -> Run:
     seconds = min(assignment.limits.run_seconds, PLATFORM_SECONDS - MARGIN_SECONDS)
     private = (folder / "submission_metadata.json", folder / "results", folder / "source", folder / "submission")
     options = Options(
-        secret=config["secret"], seconds=seconds, private=tuple(path for path in private if path.exists())
+        secret=config["secret"],
+        seconds=seconds,
+        private=tuple(path for path in private if path.exists()),
+        require=config["require"],
     )
     return grade(config["assignment"], _submitted(folder / "submission"), root=folder / "source", options=options)
 

@@ -24,6 +24,7 @@ from autograder.job import Job
 from autograder.results import Line, Outcome, Run, Standing
 from autograder.sandbox.confine import Confinement
 from autograder.sandbox.folders import remove_tree, run_folder
+from autograder.sandbox.users import reclaim
 from autograder.submission import Submission, collect
 
 __all__ = ["Engine", "Options", "grade"]
@@ -40,6 +41,7 @@ class Options:
         secret: the course's, so that nobody can compute a seed in advance; empty for a hash of what is hidden.
         seconds: for the whole run; None takes the assignment's limit.
         confinement: protections wanted; None takes everything that this machine offers.
+        require: the level of confinement below which nothing is graded, one of `LEVELS`.
         private: further paths that no worker may be able to open.
         select: names of checks to run; the others are blocked.
     """
@@ -48,6 +50,7 @@ class Options:
     secret: str = ""
     seconds: float | None = None
     confinement: Confinement | None = None
+    require: str = "any"
     private: tuple[Path, ...] = ()
     select: tuple[str, ...] = ()
 
@@ -139,7 +142,10 @@ class _Grading:
         self.seed = run_seed(self.submission.digest, self.options, self.assignment)
 
     def _grade(self, engine: Engine, folder: Path) -> None:
-        confinement = self.options.confinement or Confinement.available()
+        wanted = self.options.confinement or Confinement.available()
+        confinement = replace(wanted, processes=self.assignment.limits.processes)
+        if (shortfall := confinement.shortfall(self.options.require)) is not None:
+            raise GraderError(shortfall)
         seconds = self.options.seconds or self.assignment.limits.run_seconds
         for event in engine.run(folder, confinement.to_dict(), self._job(folder, seconds), seconds):
             self._handle(event)
@@ -161,7 +167,9 @@ class _Grading:
     def _handle(self, event: dict[str, Any]) -> None:
         kind = event["event"]
         if kind == "start":
-            self.facts = event
+            level = Confinement(**event["confinement"]).level()
+            stamp = {"level": level, "required": self.options.require}
+            self.facts = event | {"confinement": event["confinement"] | stamp}
         elif kind == "line":
             self._line(event)
         elif kind == "void":
@@ -170,6 +178,8 @@ class _Grading:
             self.reason = event["message"]
         elif kind in ("fault", "lost", "problem"):
             self.fault = self.fault or event["message"]
+            if kind == "lost" and self.facts.get("block") is not None:
+                reclaim(self.facts["block"])
 
     def _line(self, event: dict[str, Any]) -> None:
         facts = next((check for check in self.checks if check.name == event["name"]), None)

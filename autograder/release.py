@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.assignment import Assignment, find_root, suite_digest
-from autograder.errors import GraderError
+from autograder.errors import GraderError, UsageError
+from autograder.sandbox.confine import LEVELS
 from autograder.starter import build, solution_blocks
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -104,11 +105,24 @@ def _autograder(assignment: Assignment, secret: str) -> dict[str, bytes]:
         "assignment": assignment.name,
         "secret": secret or suite_digest(assignment),
         "torch_index": os.environ.get("TORCH_INDEX", ""),
+        "require": _required(),
     }
     files["deepgrade.json"] = json.dumps(config, indent=1).encode() + b"\n"
     for name in sorted(EXECUTABLE):
         files[name] = (package / "bundle" / name).read_bytes()
     return files
+
+
+def _required() -> str:
+    """The confinement that the platform must offer, from the environment.
+
+    Raises:
+        UsageError: there is no such level.
+    """
+    level = os.environ.get("DEEPGRADE_REQUIRE", "any")
+    if level not in LEVELS:
+        raise UsageError(f"DEEPGRADE_REQUIRE is {level!r}; the levels are {', '.join(LEVELS)}")
+    return level
 
 
 def _package_files(package: Path) -> Iterator[Path]:

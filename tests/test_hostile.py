@@ -21,8 +21,8 @@ from autograder.audit import attacked_checks, honest_work
 from autograder.grading import Engine, Options, grade
 from autograder.results import Outcome, Run
 from autograder.sandbox import linux
-from autograder.sandbox.box import BLOCK, BLOCKS, FIRST_UID
 from autograder.sandbox.folders import run_folder
+from autograder.sandbox.users import BLOCK, BLOCKS, FIRST_UID
 from tests.test_results import everything_said, written
 
 HOSTILE = sorted((Path(__file__).parent / "submissions" / "conv" / "hostile").glob("*.py"))

@@ -13,11 +13,13 @@ QUIZ = "quiz"  # the task that the quiz's checks belong to
 
 @dataclass(frozen=True)
 class Limits:
-    """What a submission may use: wall seconds of one call and of the whole run, MiB beyond the warm process."""
+    """What a submission may use: wall seconds of one call and of the whole run, MiB beyond the warm process; whether it
+    may start processes."""
 
     call_seconds: float = 10.0
     run_seconds: float = 240.0
     memory_mb: int = 512
+    processes: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,7 @@ def _limits(table: Table) -> Limits:
         call_seconds=table.number("call_seconds", default.call_seconds),
         run_seconds=table.number("run_seconds", default.run_seconds),
         memory_mb=table.whole("memory_mb", default.memory_mb),
+        processes=table.flag("processes"),
     )
     table.close()
     if limits.call_seconds > limits.run_seconds:

@@ -58,6 +58,14 @@ class Table:
         """A positive whole number."""
         return int(self._positive(key, self._take(key, (int,), "a whole number", default)))
 
+    def flag(self, key: str) -> bool:
+        """True or false; false if it is missing."""
+        self._known.add(key)
+        value = self._data.get(key, False)
+        if not isinstance(value, bool):
+            raise self.fault(f"{key} must be true or false, not {value!r}")
+        return value
+
     def texts(self, key: str, default: tuple[str, ...] | None = None, *, names: bool = False) -> tuple[str, ...]:
         """A list of different texts (Python names if `names`), empty only if that is the default."""
         values = self._take(key, (list, tuple), "a list of texts", default)

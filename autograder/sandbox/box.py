@@ -2,51 +2,31 @@
 deadline."""
 
 import contextlib
-import itertools
 import json
 import os
 import select
 import signal
 import socket
-import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from autograder.errors import GraderError
-from autograder.sandbox import wire
-from autograder.sandbox.confine import Confinement
-from autograder.sandbox.folders import remove_tree
+from autograder.sandbox import watch, wire
+from autograder.sandbox.confine import SHARED_MEMORY, Confinement
+from autograder.sandbox.folders import remove_owned, remove_tree
 from autograder.sandbox.limits import Limits, WorkerLost
+from autograder.sandbox.users import UserIds, running_as
 from autograder.sandbox.worker import Sources
 from autograder.sandbox.zygote import main
 
-FIRST_UID, BLOCKS, BLOCK = 61_000, 64, 32
 OUTPUT_CAP = 64 << 10
 WATCH_SECONDS = 0.05
-CELL_MB, CELL_FILES, CELL_DEPTH = 128, 2_000, 64
 CHUNKS = 16  # of output taken at a time: a worker that floods must not keep us from looking at the clock
-
-
-class UserIds:
-    """A block of user ids that no other grading on this host uses, held by an abstract socket that dies with the
-    process."""
-
-    def __init__(self) -> None:
-        self._lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        for block in range(BLOCKS):
-            with contextlib.suppress(OSError):
-                self._lock.bind(f"\0deepgrade-uids-{block}")
-                self._first, self._next = FIRST_UID + block * BLOCK, 0
-                return
-        raise GraderError(f"{BLOCKS} gradings already run on this machine: no user id is left for another")
-
-    def take(self) -> int:
-        """The next id of the block; each is free again once its worker has been ended."""
-        self._next = (self._next + 1) % BLOCK
-        return self._first + self._next
 
 
 @dataclass
@@ -88,6 +68,11 @@ class Sandbox:
         reply: dict[str, Any] = json.loads(answer)
         return reply
 
+    @property
+    def block(self) -> int | None:
+        """The number of the block of users that its workers run as."""
+        return self._ids.block if self._ids else None
+
     @contextlib.contextmanager
     def worker(self, sources: Sources, limits: Limits) -> Iterator["Worker"]:
         """A fresh confined worker, gone with all its traces when the block ends."""
@@ -103,6 +88,8 @@ class Sandbox:
         finally:
             worker.close()
             remove_tree(folder)
+            if self.confinement.processes and uid is not None:
+                remove_owned(Path(SHARED_MEMORY), (uid,))
 
     def _spawn(self, folder: Path, uid: int | None, sources: Sources, limits: Limits) -> "Worker":
         request, reply, output = os.pipe(), os.pipe(), os.pipe()
@@ -112,6 +99,7 @@ class Sandbox:
             "readable": [str(path.parent) for path in (sources.path, sources.helpers) if path],
             "uid": uid,
             "memory_mb": limits.memory_mb,
+            "reply_bytes": limits.reply_bytes,
             "confinement": self.confinement.to_dict(),
             "name": sources.name,
             "path": str(sources.path),
@@ -126,7 +114,8 @@ class Sandbox:
 
     def end(self, worker: "Worker") -> int | None:
         """Kill a worker and all it started; its wait status if it had ended by itself."""
-        sweep = worker.uid if not self.confinement.seccomp else None
+        alone = self.confinement.seccomp and not self.confinement.processes
+        sweep = None if alone else worker.uid
         status: int | None = self._ask({"do": "end", "pid": worker.pid, "sweep": sweep})["status"]
         return status
 
@@ -193,13 +182,12 @@ class Worker:
 
     def watch(self) -> None:
         """Raise where the worker takes more memory or disk than it may."""
-        with contextlib.suppress(OSError, ValueError):
-            resident, shared = map(int, Path(f"/proc/{self.pid}/statm").read_text().split()[1:3])
-            if (resident - shared) * 4096 > (self.limits.memory_mb + 128) << 20:
-                raise WorkerLost("memory", f"used more than {self.limits.memory_mb} MiB of memory")
-        size, files = _usage(self.folder)
-        if size > CELL_MB << 20 or files > CELL_FILES:
-            raise WorkerLost("disk", f"wrote more than {CELL_MB} MiB or {CELL_FILES} files")
+        uid = self.uid if self.sandbox.confinement.processes else None
+        pids = [self.pid] if uid is None else list(running_as((uid,)))
+        if watch.memory(pids) > (self.limits.memory_mb + 128) << 20:
+            raise WorkerLost("memory", f"used more than {self.limits.memory_mb} MiB of memory")
+        if watch.too_much_disk(self.folder, pids):
+            raise WorkerLost("disk", f"wrote more than {watch.CELL_MB} MiB or {watch.CELL_FILES} files")
 
     def lost(self) -> WorkerLost:
         """How a worker that hung up came to its end."""
@@ -253,9 +241,9 @@ class _Exchange:
         self.seconds = seconds
         self.started = time.monotonic()
         self.deadline = self.started + seconds
-        self.incoming = bytearray()
-        self.wanted = wire.PREFIX.size
-        self.sizes: tuple[int, int] | None = None
+        self.prefix = bytearray(wire.PREFIX.size)
+        self.header = self.payload = np.empty(0, np.uint8)
+        self.missing = [memoryview(self.prefix)]
         self.poll = select.poll()
         self.poll.register(worker.writing, select.POLLOUT)
         self.poll.register(worker.reading, select.POLLIN)
@@ -307,23 +295,25 @@ class _Exchange:
 
     def _read(self) -> bool:
         try:
-            chunk = os.read(self.worker.reading, min(1 << 20, self.wanted - len(self.incoming)))
+            count = os.readv(self.worker.reading, self.missing[:1])
         except BlockingIOError:
             return False
-        if not chunk:
+        if not count:
             raise self.worker.lost()
-        self.incoming += chunk
-        if self.sizes is None and len(self.incoming) == self.wanted:
-            self.sizes = wire.read_prefix(bytes(self.incoming))
-            self.wanted += sum(self.sizes)
-        return self.sizes is not None and len(self.incoming) == self.wanted
+        self.missing[0] = self.missing[0][count:]
+        if not self.missing[0] and self.missing.pop(0).obj is self.prefix:
+            self._make_room()
+        return not self.missing
+
+    def _make_room(self) -> None:
+        """The prefix is there: room for what it announces, which takes memory only as it arrives."""
+        sizes = wire.read_prefix(bytes(self.prefix), self.worker.limits.reply_bytes)
+        self.header, self.payload = (np.empty(size, np.uint8) for size in sizes)
+        self.missing = [part.data for part in (self.header, self.payload) if part.size]
 
     def value(self) -> Any:
         """The reply, decoded."""
-        assert self.sizes is not None
-        start, middle = wire.PREFIX.size, wire.PREFIX.size + self.sizes[0]
-        with memoryview(self.incoming) as view:
-            return wire.decode(bytes(view[start:middle]), bytes(view[middle:]))
+        return wire.decode(bytes(self.header), self.payload.data, own=False)
 
 
 def _state(pid: int) -> str:
@@ -332,36 +322,6 @@ def _state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
         return "X"
-
-
-def _usage(folder: Path) -> tuple[int, int]:
-    """Bytes and files below a folder that hostile code owns: bounded, following nothing.
-
-    What cannot be looked into (too deep, a path too long, a closed folder) counts as too many files.
-    """
-    size, files, pending = 0, 0, [(str(folder), 0)]
-    while pending and files <= CELL_FILES:
-        place, depth = pending.pop()
-        try:
-            entries = _facts(place)
-        except (FileNotFoundError, NotADirectoryError):
-            continue  # gone meanwhile
-        except OSError:
-            return size, CELL_FILES + 1
-        files += len(entries) if depth < CELL_DEPTH else CELL_FILES + 1
-        size += sum(facts.st_blocks * 512 for _, facts in entries)
-        pending += [(path, depth + 1) for path, facts in entries if stat.S_ISDIR(facts.st_mode)]
-    return size, files
-
-
-def _facts(folder: str) -> list[tuple[str, os.stat_result]]:
-    """Path and facts of a folder's entries, as many as may be there and one more."""
-    found = []
-    with os.scandir(folder) as entries:
-        for entry in itertools.islice(entries, CELL_FILES + 1):
-            with contextlib.suppress(FileNotFoundError):
-                found.append((entry.path, entry.stat(follow_symlinks=False)))
-    return found
 
 
 def fork_zygote(root: Path, confinement: Confinement) -> Sandbox:

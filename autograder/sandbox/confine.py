@@ -20,6 +20,7 @@ READ = linux.READ_FILE | linux.READ_DIR | linux.EXECUTE
 WRITE = (1 << 16) - 1
 SYSTEM_PATHS = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/opt/conda")
 PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # some of torch's kernels ask what the processor can do
+SHARED_MEMORY = "/dev/shm"  # of multiprocessing and its tensors
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
 # What CPU torch, numpy and the interpreter were seen to need, with a margin; about 50 are used in practice.
@@ -37,6 +38,14 @@ sched_get_priority_max sched_get_priority_min sched_yield select pselect6 set_me
 set_robust_list set_tid_address setitimer sigaltstack stat statfs statx symlink symlinkat sysinfo time timer_create
 timer_delete timer_getoverrun timer_gettime timer_settime times truncate umask uname unlink unlinkat write writev
 """.split()  # noqa: SIM905
+# Further ones, where an assignment lets its submissions start processes (DataLoader's workers, torch.compile).
+PROCESS_CALLS = """
+accept accept4 bind chmod connect execve execveat fchmod fchmodat fork getpeername getsockname getsockopt kill link
+linkat listen recvfrom recvmsg sendmsg sendto setpgid setsid setsockopt shutdown tgkill tkill utimensat vfork wait4
+waitid
+""".split()  # noqa: SIM905
+NAMESPACES = 0x7E020000  # CLONE_NEWNS and its kin
+AF_UNIX = 1
 # Duplicate, flags, locks, pipe size. Not F_SETOWN and F_SETSIG (a signal to any process of the same user), nor leases.
 SAFE_FCNTLS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)
 SAFE_PRCTLS = (3, 15, 16, 0x53564D41)  # get dumpable, set name, get name, name a memory area
@@ -50,6 +59,9 @@ SAFE_IOCTLS = (
 )  # TCGETS, window size, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
 
 
+LEVELS = ("any", "contained", "full")  # whatever is not refused; Landlock and seccomp; these and a user of its own
+
+
 @dataclass(frozen=True)
 class Confinement:
     """Which protections are in force; recorded in every result.
@@ -59,12 +71,14 @@ class Confinement:
         landlock: version of the kernel's Landlock in use, 0 for none.
         seccomp: system calls are filtered.
         mounts: workers see a file system of their own where that was needed to reach the interpreter.
+        processes: workers may start processes, because the assignment asks for it.
     """
 
     uid: bool
     landlock: int
     seccomp: bool
     mounts: bool = False
+    processes: bool = False
 
     @classmethod
     def available(cls) -> "Confinement":
@@ -86,7 +100,31 @@ class Confinement:
                 f"without root, {' and '.join(missing)} is missing here: student code could read the solutions. "
                 "Grade as root, or on a Linux kernel with Landlock and with libseccomp installed"
             )
+        if self.processes and not self.uid:
+            return (
+                "this assignment lets submissions start processes ([limits] processes), which takes root: only by a "
+                "user of their own can they be told from yours, kept off them, and all be ended. Grade as root"
+            )
         return None
+
+    def level(self) -> str:
+        """The highest of `LEVELS` that this confinement reaches."""
+        if not (self.landlock and self.seccomp):
+            return "any"
+        return "full" if self.uid and not self.processes else "contained"
+
+    def shortfall(self, required: str) -> str | None:
+        """Why a required level is not reached, or None where it is."""
+        if LEVELS.index(self.level()) >= LEVELS.index(required):
+            return None
+        missing = [name for name in ("landlock", "seccomp") if not getattr(self, name)]
+        if required == "full":
+            missing += ["a user of its own for each worker (root)"] if not self.uid else []
+            missing += ["that submissions start no processes"] if self.processes else []
+        return (
+            f"the confinement “{required}” is required, and what can be had here is “{self.level()}”; "
+            f"missing: {', '.join(missing)}. `deepgrade doctor` tells more"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain, for the results."""
@@ -136,10 +174,10 @@ def confine(cell: Cell, wanted: Confinement, parent: int) -> None:
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     if wanted.landlock:
-        linux.landlock(_rules(cell))
+        linux.landlock(_rules(cell, wanted.processes))
     os.chdir(cell.folder)
     if wanted.seccomp:
-        _filter().load()
+        _filter(wanted.processes).load()
 
 
 def _environment(folder: Path) -> None:
@@ -181,23 +219,27 @@ def _change_user(uid: int) -> None:
     raise PermissionError("the worker could become root again")
 
 
-def _rules(cell: Cell) -> list[tuple[str, int]]:
+def _rules(cell: Cell, processes: bool) -> list[tuple[str, int]]:
     readable = [*SYSTEM_PATHS, *PROCESSOR, *map(str, interpreter_paths()), *map(str, cell.readable)]
     devices = [(path, linux.READ_FILE | linux.WRITE_FILE) for path in DEVICES]
-    return [*((path, READ) for path in readable), *devices, (str(cell.folder), WRITE & ~linux.EXECUTE)]
+    writable = (str(cell.folder), SHARED_MEMORY) if processes else (str(cell.folder),)
+    return [*((path, READ) for path in readable), *devices, *((path, WRITE & ~linux.EXECUTE) for path in writable)]
 
 
-def _filter() -> linux.Filter:
+def _filter(processes: bool) -> linux.Filter:
     """The allow-list. Signals go to oneself only, clone makes threads only, prctl and ioctl know a few harmless
     commands."""
     calls = linux.Filter()
     for name in ALLOWED_CALLS:
         calls.add(name)
-    thread = linux.Comparison(0, linux.COMPARE_MASKED, linux.CLONE_THREAD, linux.CLONE_THREAD)
-    calls.add("clone", linux.ALLOW, thread)
     calls.add("clone3", linux.Filter.errno_action(38))  # ENOSYS: libc falls back to clone
-    for name in ("kill", "tgkill"):
-        calls.add(name, linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, os.getpid(), 0))
+    if processes:
+        _allow_processes(calls)
+    else:
+        thread = linux.Comparison(0, linux.COMPARE_MASKED, linux.CLONE_THREAD, linux.CLONE_THREAD)
+        calls.add("clone", linux.ALLOW, thread)
+        for name in ("kill", "tgkill"):
+            calls.add(name, linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, os.getpid(), 0))
     for command in SAFE_PRCTLS:
         calls.add("prctl", linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, command, 0))
     for command in SAFE_FCNTLS:
@@ -208,3 +250,13 @@ def _filter() -> linux.Filter:
     reading = linux.Comparison(2, linux.COMPARE_EQUAL, 0, 0)
     calls.add("prlimit64", linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, 0, 0), reading)
     return calls
+
+
+def _allow_processes(calls: linux.Filter) -> None:
+    """Processes, signals among those of the same user, sockets on this machine; no namespaces, still no network."""
+    for name in PROCESS_CALLS:
+        calls.add(name)
+    calls.add("clone", linux.ALLOW, linux.Comparison(0, linux.COMPARE_MASKED, NAMESPACES, 0))
+    for name in ("socket", "socketpair"):
+        calls.add(name, linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, AF_UNIX, 0))
+    calls.add("prctl", linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, linux.PR_SET_PDEATHSIG, 0))

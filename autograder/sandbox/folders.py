@@ -4,6 +4,8 @@ them."""
 import os
 import tempfile
 import time
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -30,6 +32,14 @@ def remove_tree(folder: Path) -> None:
                 os.rename(entry, folder / f".{serial}-{time.monotonic_ns()}")
             os.rmdir(inner)
     os.rmdir(folder)
+
+
+def remove_owned(folder: Path, uids: Collection[int]) -> None:
+    """Delete what users, who run nothing any more, left in a folder that all users share."""
+    for entry in _entries(folder):
+        with suppress(FileNotFoundError):  # somebody else's, gone meanwhile
+            if entry.lstat().st_uid in uids:
+                remove_tree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def _emptied(folder: Path) -> list[Path]:

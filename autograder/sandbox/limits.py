@@ -18,3 +18,9 @@ class Limits:
 
     call_seconds: float = 10.0
     memory_mb: int = 512
+
+    @property
+    def reply_bytes(self) -> int:
+        """Of the arrays in one answer, at most. A quarter of the memory: a worker holds the value and its copy, and the
+        grader, in a container as small, must hold it too."""
+        return self.memory_mb << 18

@@ -62,19 +62,17 @@ class Seeded:
 # Encoding ------------------------------------------------------------------------------------------------------
 
 
-def encode(value: Any) -> list[bytes | memoryview]:
-    """A value as the parts of one frame.
+def encode(value: Any, max_payload: int | None = None) -> list[bytes | memoryview]:
+    """A value as the parts of one frame, with at most `max_payload` bytes of arrays, by default as the format allows.
 
     Raises:
         WireError: the value is larger than a frame may be.
     """
     arrays: list[np.ndarray] = []
     header = json.dumps(_pack(value, arrays, 0), separators=(",", ":")).encode()
-    payload = sum(array.nbytes for array in arrays)
-    if len(header) > MAX_HEADER or payload > MAX_PAYLOAD:
-        raise WireError(
-            f"the value is too large to send ({payload >> 20} MiB of arrays; {MAX_PAYLOAD >> 20} are allowed)"
-        )
+    payload, most = sum(array.nbytes for array in arrays), MAX_PAYLOAD if max_payload is None else max_payload
+    if len(header) > MAX_HEADER or payload > most:
+        raise WireError(f"the value is too large to send ({payload >> 20} MiB of arrays; {most >> 20} are allowed)")
     parts: list[bytes | memoryview] = [PREFIX.pack(MAGIC, len(header), payload), header]
     parts.extend(memoryview(array.reshape(-1).view(np.uint8).data) for array in arrays if array.nbytes)
     return parts
@@ -152,8 +150,13 @@ def read_prefix(prefix: bytes, max_payload: int = MAX_PAYLOAD) -> tuple[int, int
     return header, payload
 
 
-def decode(header: bytes, payload: bytes | bytearray | memoryview) -> Any:
-    """The value in a frame. Arrays are copies of their own; tensors are on the CPU.
+def decode(header: bytes, payload: bytes | bytearray | memoryview, *, own: bool = True) -> Any:
+    """The value in a frame. Tensors are on the CPU.
+
+    Args:
+        header: JSON.
+        payload: the bytes of its arrays.
+        own: whether each array owns its memory; else it lies in the payload, where that can be written and is aligned.
 
     Raises:
         WireError: anything but a well-formed value that uses exactly the payload.
@@ -162,7 +165,7 @@ def decode(header: bytes, payload: bytes | bytearray | memoryview) -> Any:
         tree = json.loads(header)
     except (ValueError, RecursionError) as error:
         raise WireError("the header is not JSON") from error
-    reader = _Reader(memoryview(payload))
+    reader = _Reader(memoryview(payload), own)
     value = reader.unpack(tree, 0)
     if reader.offset != len(payload):
         raise WireError("the payload is longer than its arrays")
@@ -172,8 +175,9 @@ def decode(header: bytes, payload: bytes | bytearray | memoryview) -> Any:
 class _Reader:
     """Walks a header, taking array bytes from the payload in order."""
 
-    def __init__(self, payload: memoryview) -> None:
+    def __init__(self, payload: memoryview, own: bool) -> None:
         self.payload = payload
+        self.own = own
         self.offset = 0
         self.nodes = 0
 
@@ -229,8 +233,13 @@ class _Reader:
             raise WireError("an array longer than the payload")
         raw = np.frombuffer(self.payload[self.offset : self.offset + count], dtype=np.uint8)
         self.offset += count
-        array: np.ndarray = np.ndarray(shape, dtype)  # which owns its memory; a view could not be resized
-        array.reshape(-1)[:] = raw != 0 if dtype.kind == "b" else raw.view(dtype)
+        if self.own or not (raw.flags.writeable and raw.view(dtype).flags.aligned):
+            array: np.ndarray = np.ndarray(shape, dtype)  # which owns its memory; a view could not be resized
+            array.reshape(-1).view(np.uint8)[:] = raw
+        else:
+            array = raw.view(dtype).reshape(shape)
+        if dtype.kind == "b":
+            np.not_equal(array.view(np.uint8), 0, out=array)  # no other byte is a truth value
         if kind == "tensor":
             return torch.from_numpy(array)
         return array[()] if kind == "scalar" and not shape else array

@@ -62,7 +62,7 @@ def load_submission(sources: Sources, text: str | None = None) -> Submission:
     return Submission(load_module(sources.name, sources.path, None if text is None else text.encode()), helpers)
 
 
-def serve(reading: int, writing: int, sources: Sources) -> None:
+def serve(reading: int, writing: int, sources: Sources, reply_bytes: int) -> None:
     """Import the submission, then answer one request after another. Every reply is a value or an error, both plain."""
     poison()
     guard()
@@ -84,7 +84,7 @@ def serve(reading: int, writing: int, sources: Sources) -> None:
                 else:
                     assert state is not None
                     reply = perform(state, Request.from_wire(tree))
-                parts = wire.encode(reply)
+                parts = wire.encode(reply, reply_bytes)
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: none of them is ours to obey
             parts = wire.encode({"error": describe(error, str(sources.path))})
         write_frame(writing, parts)

@@ -9,13 +9,13 @@ import os
 import signal
 import socket
 import sys
-import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 from autograder.sandbox import linux
 from autograder.sandbox.confine import Cell, Confinement, confine, interpreter_paths
+from autograder.sandbox.users import reap, sweep
 from autograder.sandbox.worker import Sources, serve
 
 
@@ -96,7 +96,7 @@ def _become_worker(command: dict[str, Any], descriptors: list[int], parent: int)
     cell = Cell(Path(command["folder"]), tuple(map(Path, command["readable"])), command["uid"], command["memory_mb"])
     confine(cell, Confinement(**command["confinement"]), parent)
     sources = Sources(command["name"], Path(command["path"]), Path(command["helpers"]) if command["helpers"] else None)
-    serve(3, 4, sources)
+    serve(3, 4, sources, command["reply_bytes"])
 
 
 def _end(command: dict[str, Any]) -> int | None:
@@ -111,29 +111,6 @@ def _end(command: dict[str, Any]) -> int | None:
     if not ended:
         os.waitpid(pid, 0)
     if command["sweep"] is not None:
-        _sweep(command["sweep"])
-    _reap()
+        sweep(command["sweep"], orphans=True)
+    reap()
     return status if ended else None
-
-
-def _sweep(uid: int) -> None:
-    """Kill whatever a uid still runs, as that uid, so that nothing else can be hit."""
-    pid = os.fork()
-    if pid == 0:
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-        os.kill(-1, signal.SIGKILL)
-        os._exit(0)
-    os.waitpid(pid, 0)
-
-
-def _reap() -> None:
-    """Orphans come to us, the subreaper."""
-    deadline = time.monotonic() + 1.0
-    while time.monotonic() < deadline:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return

@@ -40,6 +40,14 @@ class Lab:
         assert "value" in reply, reply
         return reply["value"]
 
+    def close(self) -> None:
+        """Hang up, and wait for the end."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.process.stdout.close()
+
 
 def start_lab(user: int | None, without: tuple[str, ...] = (), environment: dict[str, str] | None = None) -> Lab:
     """A laboratory as this user or another.
@@ -84,11 +92,20 @@ def labs() -> Iterator[Callable[..., Lab]]:
 
     yield lab
     for made_lab in made.values():
-        assert made_lab.process.stdin is not None
-        made_lab.process.stdin.close()
-        made_lab.process.wait(20)
-        assert made_lab.process.stdout is not None
-        made_lab.process.stdout.close()
+        made_lab.close()
+
+
+@pytest.fixture
+def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A planted file that everybody could read if nothing but permissions guarded it."""
+    folder = tmp_path_factory.mktemp("secret")
+    for parent in (folder, *folder.parents):
+        if parent != Path("/tmp") and str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    path = folder / "reference.py"
+    path.write_text("TOKEN = 'f00dfeed'")
+    path.chmod(0o644)
+    return path
 
 
 @pytest.fixture(params=["root", "nobody"])
