@@ -43,7 +43,7 @@ UNEVEN = [  # Tq, Tk
 
 
 @pytest.mark.task("multi_head")
-@weight(6)
+@weight(5)
 @number("6.2")
 @pytest.mark.parametrize("n, t_q, t_k, d_model, heads", HEADS)
 def test_multi_head(agrees, draw, n, t_q, t_k, d_model, heads):
@@ -52,7 +52,7 @@ def test_multi_head(agrees, draw, n, t_q, t_k, d_model, heads):
 
 
 @pytest.mark.task("multi_head")
-@weight(3)
+@weight(2)
 @number("6.3")
 @pytest.mark.parametrize("shape", MASKS)
 def test_multi_head_with_a_mask(agrees, draw, shape):
@@ -98,7 +98,7 @@ def test_multi_head_with_large_scores(agrees, draw):
 
 
 @pytest.mark.task("flash")
-@weight(3)
+@weight(2)
 @number("7.2")
 @pytest.mark.parametrize("lead, t_q, t_k, d, d_v", SIZES)
 def test_streaming(agrees, draw, lead, t_q, t_k, d, d_v):
@@ -107,7 +107,7 @@ def test_streaming(agrees, draw, lead, t_q, t_k, d, d_v):
 
 
 @pytest.mark.task("flash")
-@weight(3)
+@weight(2)
 @number("7.3")
 @pytest.mark.parametrize("lead, length", CAUSAL)
 def test_streaming_causal(agrees, draw, lead, length):
@@ -116,7 +116,7 @@ def test_streaming_causal(agrees, draw, lead, length):
 
 
 @pytest.mark.task("flash")
-@weight(4)
+@weight(3)
 @number("7.4")
 @pytest.mark.parametrize("causal", [pytest.param(False, id="all keys"), pytest.param(True, id="causal")])
 def test_streaming_over_many_blocks(agrees, draw, causal):
@@ -125,7 +125,7 @@ def test_streaming_over_many_blocks(agrees, draw, causal):
 
 
 @pytest.mark.task("flash")
-@weight(3)
+@weight(2)
 @number("7.5")
 @pytest.mark.parametrize("t_q, t_k", UNEVEN)
 def test_streaming_causal_with_other_lengths(agrees, draw, t_q, t_k):
@@ -138,7 +138,7 @@ def _tensors(draw, lead: tuple[int, ...], t_q: int, t_k: int, d: int, d_v: int) 
 
 
 @pytest.mark.task("flash")
-@weight(2)
+@weight(1)
 @number("7.6")
 @pytest.mark.parametrize("sign", [pytest.param(1, id="rising"), pytest.param(-1, id="falling")])
 def test_streaming_with_large_scores(agrees, draw, sign):

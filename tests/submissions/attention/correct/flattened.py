@@ -121,7 +121,7 @@ class MultiHeadAttention(nn.Module):
         return torch.addmm(self.out_proj.bias, context, self.out_proj.weight.t()).view(n, t_q, d_model)
 
 
-ROWS, KEYS = 128, 256
+ROWS, KEYS = 256, 256
 
 
 def fold(x):

@@ -121,7 +121,7 @@ class MultiHeadAttention(nn.Module):
         return self.out_proj(torch.einsum("nhqk,nkhd->nqhd", weights, v).reshape(n, t_q, d_model))
 
 
-ROWS, COLUMNS = 256, 64
+ROWS, COLUMNS = 256, 256
 
 
 def tiles(t_q, t_k, causal):
