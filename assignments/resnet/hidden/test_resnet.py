@@ -361,7 +361,7 @@ def state(draw, c_in, c_out, stride=2):
 
 
 @pytest.mark.task("residual_fast")
-@weight(3)
+@weight(2)
 @number("7.2")
 @pytest.mark.parametrize("channels, size", [(4, (7, 6)), (2, (3, 5))], ids=["4 channels", "2 channels"])
 def test_residual_fast_identity(agrees, draw, channels, size):
@@ -370,7 +370,7 @@ def test_residual_fast_identity(agrees, draw, channels, size):
 
 
 @pytest.mark.task("residual_fast")
-@weight(4)
+@weight(3)
 @number("7.3")
 @pytest.mark.parametrize("c_in, c_out, stride", FOLDED)
 def test_residual_fast_projection(agrees, draw, c_in, c_out, stride):
@@ -379,7 +379,7 @@ def test_residual_fast_projection(agrees, draw, c_in, c_out, stride):
 
 
 @pytest.mark.task("residual_fast")
-@weight(4)
+@weight(2)
 @number("7.4")
 @pytest.mark.parametrize("c_in, c_out, stride", [(4, 4, 1), *FOLDED])
 def test_residual_fast_gradients(student, reference, expect, draw, c_in, c_out, stride):

@@ -109,7 +109,7 @@ def test_highway_gate_open_and_closed(student, expect, draw):
 
 
 @pytest.mark.task("residual_fast")
-@weight(3)
+@weight(2)
 @number("7.1")
 def test_residual_fast_on_single_pixels(student, expect, draw):
     """residual_fast: kernels that pick their own pixel leave only scales, shifts and relus"""
