@@ -1,12 +1,17 @@
 """What a task may cost, and what it must not use: counted where no clock decides, and on every machine alike."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from autograder.grading import Engine, Options, grade
 from autograder.results import Line, Outcome, Run
+from autograder.sandbox.meter import Meter
 from tests.test_grading import COURSE, REFERENCE, changed, line_of
 
 
@@ -117,3 +122,177 @@ def test_switching_the_count_off_gains_nothing(engine: Engine, tmp_path: Path, b
     loop = "torch.stack([row @ w for row in x])"
     line = cost_line(engine, tmp_path, "\n    import torch.utils._python_dispatch\n    " + body.format(loop=loop))
     assert line.outcome is Outcome.FAILED, line.figures
+
+
+# What the meter counts ------------------------------------------------------------------------------------------
+
+
+def figures(act: Callable[[], Any]) -> dict[str, int]:
+    with Meter("nowhere.py") as meter:
+        act()
+    counted: dict[str, int] = meter.report()["figures"]
+    return counted
+
+
+def sparse(n: int) -> torch.Tensor:
+    nodes = torch.arange(n)
+    return torch.sparse_coo_tensor(torch.stack([nodes, nodes]), torch.ones(n), (n, n), check_invariants=True)
+
+
+ROW = torch.ones(50)
+LARGEST = {
+    "an expanded view": (lambda: ROW.expand(40, 50), 50),
+    "a copy of it": (lambda: ROW.expand(40, 50).contiguous(), 2000),
+    "windows by as_strided": (lambda: ROW.as_strided((41, 10), (1, 1)), 50),
+    "a copy of them": (lambda: ROW.as_strided((41, 10), (1, 1)).reshape(-1), 410),
+    "a slice of something large": (lambda: torch.ones(2000)[:50].sum(), 2000),
+    "a sparse matrix": (lambda: sparse(100) @ torch.ones(100, 1), 200),
+    "the same made dense": (lambda: sparse(100).to_dense(), 10_000),
+    "an array made by NumPy": (lambda: torch.from_numpy(np.ones((30, 40), np.float32)).sum(), 1200),
+}
+
+
+@pytest.mark.parametrize("act, entries", LARGEST.values(), ids=LARGEST.keys())
+def test_the_largest_tensor_is_what_memory_holds(act: Callable[[], Any], entries: int) -> None:
+    assert figures(act)["largest"] == entries
+
+
+def _kept(count: int) -> None:
+    kept = [torch.ones(1000) for _ in range(count)]
+    assert len(kept) == count
+
+
+def _dropped(count: int) -> None:
+    for _ in range(count):
+        torch.ones(1000)
+
+
+def test_the_peak_is_of_what_is_alive_together() -> None:
+    assert figures(lambda: _kept(9))["peak"] == 9 * 4000
+    assert figures(lambda: _dropped(9))["peak"] <= 2 * 4000
+
+
+WRITTEN = {
+    "a sum of two": (lambda: ROW + ROW, 50),
+    "in place": (lambda: ROW.clone().mul_(1), 100),
+    "views": (lambda: ROW.view(5, 10).t()[:, :3].expand(2, 10, 3), 0),
+    "a view where no copy is needed": (lambda: ROW.reshape(5, 10), 0),
+}
+
+
+@pytest.mark.parametrize("act, entries", WRITTEN.values(), ids=WRITTEN.keys())
+def test_entries_written_are_counted_and_views_write_none(act: Callable[[], Any], entries: int) -> None:
+    assert figures(act)["written"] == entries
+
+
+# NumPy ----------------------------------------------------------------------------------------------------------
+
+STEPS = '''
+"""What tasks in NumPy cost."""
+
+import pytest
+from gradescope_utils.autograder_utils.decorators import number, weight
+
+
+@pytest.mark.task("double", kind="cost")
+@weight(0)
+@number("1.3")
+def test_double_steps(cost, limits, draw):
+    """double: no loop over entries"""
+    small, large = (cost("double", draw(size)) for size in (40, 80))
+    cost.within(small, limits, constant={"the entries double": large})
+
+
+@pytest.mark.task("scale", kind="cost")
+@weight(0)
+@number("2.2")
+def test_scale_memory(cost, limits, draw):
+    """scale: no table of all pairs"""
+    cost.within(cost.pair("scale", draw(300, 40), draw(40)), limits)
+'''
+LIMITS = """
+[cost.double]
+steps = 20
+
+[cost.scale]
+peak = 1_000_000
+
+[pairs.scale]"""
+
+
+@pytest.fixture(scope="module")
+def numpy_course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    course = Path(shutil.copytree(COURSE, tmp_path_factory.mktemp("numpy") / "course"))
+    facts = course / "assignments" / "mini" / "assignment.toml"
+    scale = 'functions = ["scale_forward", "scale_backward"]'
+    text = facts.read_text().replace("\n[pairs.scale]", LIMITS).replace(scale, f'{scale}\nforbidden = ["torch"]')
+    facts.write_text(text)
+    (course / "assignments" / "mini" / "hidden" / "test_steps.py").write_text(STEPS)
+    return course
+
+
+def steps_line(engine: Engine, course: Path, folder: Path, source: str, check: str = "test_double_steps") -> Line:
+    path = folder / "mini.py"
+    path.write_text(source)
+    return line_of(grade("mini", path, root=course, options=Options(seed=1, select=(check,)), engine=engine), check)
+
+
+def test_array_code_is_within_its_steps_and_counts_repeat(engine: Engine, numpy_course: Path, tmp_path: Path) -> None:
+    lines = [steps_line(engine, numpy_course, tmp_path, REFERENCE) for _ in range(2)]
+    assert [line.outcome for line in lines] == [Outcome.PASSED] * 2
+    first, second = (line.figures["cost"] for line in lines)
+    assert first == second
+    assert first[0]["name"] == "lines and calls in your file"
+    assert first[0]["value"] == first[0]["reference"] > 0
+
+
+NUMPY_LOOPS = {
+    "a comprehension": "return np.array([2 * entry for entry in x])",
+    "a generator": "return np.fromiter((2 * entry for entry in x), float)",
+    "a loop in one line": "\n    out = 1 * x\n    for i in range(len(x)): out[i] = 2 * x[i]\n    return out",
+    "a function mapped": "return np.array(list(map(lambda entry: 2 * entry, x)))",
+    "np.vectorize": "return np.vectorize(lambda entry: 2 * entry)(x)",
+    "code in a string": "return eval('np.array([2 * entry for entry in x])', {'np': np, 'x': x})",
+    "a thread": (
+        "\n    import threading\n    out = []\n"
+        "    thread = threading.Thread(target=lambda: out.extend(2 * entry for entry in x))\n"
+        "    thread.start()\n    thread.join()\n    return np.array(out)"
+    ),
+}
+
+
+@pytest.mark.parametrize("body", NUMPY_LOOPS.values(), ids=NUMPY_LOOPS.keys())
+def test_a_loop_over_entries_is_counted(engine: Engine, numpy_course: Path, tmp_path: Path, body: str) -> None:
+    line = steps_line(engine, numpy_course, tmp_path, changed("return 2 * x", body))
+    assert line.outcome is Outcome.FAILED
+    assert "lines and calls in your file: " in line.message
+    assert "lines and calls in your file grow from " in line.message
+
+
+TRACE_TAMPERING = {
+    "the tracer removed": "\n    import sys\n    sys.settrace(None)\n    return np.array([2 * entry for entry in x])",
+    "the tracer replaced for a while": (
+        "\n    import sys\n    tracer = sys.gettrace()\n    sys.settrace(None)\n"
+        "    out = np.array([2 * entry for entry in x])\n    sys.settrace(tracer)\n    return out"
+    ),
+    "a frame's own tracer removed": (
+        "\n    import sys\n    sys._getframe().f_trace = None\n    return np.array([2 * entry for entry in x])"
+    ),
+    "a tracer for new threads": "\n    import threading\n    threading.settrace(None)\n    return 2 * x",
+    "memory no longer traced": "\n    import tracemalloc\n    tracemalloc.stop()\n    return 2 * x",
+}
+
+
+@pytest.mark.parametrize("body", TRACE_TAMPERING.values(), ids=TRACE_TAMPERING.keys())
+def test_another_tracer_is_noticed(engine: Engine, numpy_course: Path, tmp_path: Path, body: str) -> None:
+    line = steps_line(engine, numpy_course, tmp_path, changed("return 2 * x", body))
+    assert line.outcome is Outcome.FAILED
+    assert "switched off" in line.message
+
+
+def test_large_temporaries_of_numpy_are_counted(engine: Engine, numpy_course: Path, tmp_path: Path) -> None:
+    wasteful = changed("(dout * x).sum(axis=0)", "np.einsum('ni,nj->nij', dout, x).sum(axis=0).diagonal()")
+    assert steps_line(engine, numpy_course, tmp_path, REFERENCE, "test_scale_memory").outcome is Outcome.PASSED
+    line = steps_line(engine, numpy_course, tmp_path, wasteful, "test_scale_memory")
+    assert line.outcome is Outcome.FAILED
+    assert "bytes of live memory at the peak: " in line.message

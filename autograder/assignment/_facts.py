@@ -56,6 +56,7 @@ class Question:
 
 DEAD_BAND = 1.1  # equal work in two processes was seen to differ by half of that
 COST_FIGURES = {
+    "steps": "lines and calls in your file",
     "operations": "operations",
     "products": "matrix products",
     "flops": "floating-point operations",

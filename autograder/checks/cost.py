@@ -12,7 +12,9 @@ from autograder.checks.tolerance import Tolerance
 from autograder.errors import GraderError
 from autograder.sandbox.steps import Request
 
+NUMPY = "torch"  # what a task in NumPy forbids
 ADVICE = {
+    "steps": "a Python loop where one operation on whole arrays would do?",
     "operations": "a Python loop where one operation on whole tensors would do?",
     "products": "products that could be one larger product?",
     "largest": "a table of all pairs, or a square matrix of a long axis?",
@@ -44,7 +46,11 @@ class Cost:
 
     def __call__(self, name: str, *args: Any, **kwargs: Any) -> Measured:
         """A plain call."""
-        return self._measure(self.agrees.student.request("call", name, args, kwargs, meter=[]))
+        return self._measure(self.agrees.student.request("call", name, args, kwargs, **self._meter(name)))
+
+    def pair(self, name: str, *args: Any, **kwargs: Any) -> Measured:
+        """NAME_forward and NAME_backward."""
+        return self._measure(self.agrees.student.request("pair", name, args, kwargs, **self._meter(name)))
 
     def autograd(self, name: str, *args: Any, wrt: Any = None, **kwargs: Any) -> Measured:
         """Forward and backward of a torch function."""
@@ -55,8 +61,12 @@ class Cost:
         return self._measure(self.agrees.module_request(name, init, inputs, kwargs, training=training, meter=[]))
 
     def run(self, name: str, *args: Any, tol: Tolerance | None = None, **kwargs: Any) -> Measured:
-        """A helper: everything that runs in it counts."""
+        """A helper, in torch: everything that runs in it counts."""
         return self._measure(self.agrees.student.request("run", name, args, kwargs, meter=[]), tol)
+
+    def _meter(self, name: str) -> dict[str, Any]:
+        """Where torch is forbidden there is nothing for its dispatcher to count: Python's tracer is asked."""
+        return {"meter": [], "traces": NUMPY in self.agrees.student.assignment.task_of(name).forbidden}
 
     def _measure(self, request: Request, tol: Tolerance | None = None) -> Measured:
         self.agrees.compare(request, tol)
@@ -104,11 +114,12 @@ class Cost:
                 yield f"{told} ({ADVICE[name]})" if name in ADVICE else told
 
     def _growth(self, first: Measured, second: Measured, what: str, allowed: float) -> Iterator[str]:
-        before, after = first.student["operations"], second.student["operations"]
-        self._show(f"operations when {what}", after, second.reference["operations"], before * allowed, "")
+        name = "steps" if "steps" in first.student else "operations"
+        figure, before, after = COST_FIGURES[name], first.student[name], second.student[name]
+        self._show(f"{figure} when {what}", after, second.reference[name], before * allowed, "")
         if after > before * allowed:
             asked = "they should stay the same" if allowed < 2 else "they should at most double"
-            yield f"operations grow from {before} to {after} when {what}: {asked} (a loop over that size?)"
+            yield f"{figure} grow from {before} to {after} when {what}: {asked} (a loop over that size?)"
 
     def _show(self, name: str, value: float, reference: float, limit: float, unit: str) -> None:
         self.shown.append({"name": name, "value": value, "reference": reference, "limit": limit, "unit": unit})

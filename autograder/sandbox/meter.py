@@ -8,8 +8,10 @@ operations at dispatch. Runs in the worker: imports nothing of Deepgrade.
 import _thread
 import sys
 import threading
+import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
+from itertools import count
 from types import FrameType
 from typing import Any
 
@@ -18,6 +20,8 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils import _python_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from autograder.sandbox.tracing import Steps
 
 # What each group forbids: parts of operation names (aten) and of function names (torch, torch.nn.functional).
 GROUPS = {
@@ -39,11 +43,14 @@ class Meter:
         path: of the submission, to say which of its lines used an operation.
         forbidden: groups of `GROUPS`, or `ANY`.
         counts: whether operations are counted; without, names are watched only, which costs next to nothing.
+        traces: for NumPy: lines and calls in the submission's file are counted, and memory is what Python allocates.
     """
 
-    def __init__(self, path: str, forbidden: tuple[str, ...] = (), counts: bool = True) -> None:
+    def __init__(self, path: str, forbidden: tuple[str, ...] = (), counts: bool = True, traces: bool = False) -> None:
         self.path = path
         self.forbidden = forbidden
+        self.traces = traces
+        self.steps = count()
         self.modes: tuple[Any, ...] = (_Functions, _Dispatch) if counts else (_Functions,)
         self.operations = 0
         self.products = 0
@@ -54,6 +61,7 @@ class Meter:
         self.peak = 0
         self.found: dict[str, int | None] = {}
         self.tampered = False
+        self._tracer = Steps(path, self.steps)
         self._stack: list[Any] = []
         self._storages: dict[int, Any] = {}
 
@@ -62,10 +70,18 @@ class Meter:
         for mode in self._stack:
             mode.__enter__()
         CURRENT.append(self)
+        if self.traces:
+            tracemalloc.start()
+            self._tracer.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
         CURRENT.remove(self)
+        if self.traces:
+            self._tracer.__exit__(*error)
+            self.tampered |= self._tracer.tampered or not tracemalloc.is_tracing()
+            self.peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
         self.tampered |= self._stack[-1] not in (
             *_python_dispatch._get_current_dispatch_mode_stack(),
             *_get_current_function_mode_stack(),  # type: ignore[no-untyped-call]
@@ -75,7 +91,12 @@ class Meter:
 
     def report(self) -> dict[str, Any]:
         """Figures and findings, plain."""
-        figures = {
+        figures = {"steps": next(self.steps), "peak": self.peak} if self.traces else self._counts()
+        found = [[name, line] for name, line in self.found.items()]
+        return {"figures": figures, "forbidden": found[:10], "tampered": self.tampered}
+
+    def _counts(self) -> dict[str, int]:
+        return {
             "operations": self.operations,
             "products": self.products,
             "flops": self.flops,
@@ -83,8 +104,6 @@ class Meter:
             "written": self.written,
             "peak": self.peak,
         }
-        found = [[name, line] for name, line in self.found.items()]
-        return {"figures": figures, "forbidden": found[:10], "tampered": self.tampered}
 
     def see_name(self, name: str) -> None:
         """A torch function or an operation is about to run."""
@@ -213,6 +232,9 @@ def guard() -> None:
             modes = [mode(meter) for meter in meters for mode in meter.modes]
             for mode in modes:
                 mode.__enter__()
+            for meter in meters:
+                if meter.traces:
+                    Steps(meter.path, meter.steps).__enter__()
             return function(*inner, **named)
 
         return start(inside, args, kwargs or {})
@@ -225,15 +247,19 @@ def guard() -> None:
         (torch._C, "_pop_torch_dispatch_stack"),
     ):
         _notice(owner, name)
+    for owner, name in ((sys, "settrace"), (threading, "settrace"), (tracemalloc, "stop"), (tracemalloc, "reset_peak")):
+        _notice(owner, name, tracing=True)
 
 
-def _notice(owner: Any, name: str) -> None:
-    """Calls of this function from a submission's own lines mark the running meter as tampered with."""
+def _notice(owner: Any, name: str, tracing: bool = False) -> None:
+    """Calls of this function from a submission's own lines mark the running meter as tampered with; of what traces
+    with, all calls while it does."""
     original = getattr(owner, name)
 
     def noticed(*args: Any, **kwargs: Any) -> Any:
         for meter in CURRENT:
-            meter.tampered |= sys._getframe(1).f_code.co_filename == meter.path
+            own = sys._getframe(1).f_code.co_filename == meter.path
+            meter.tampered |= meter.traces if tracing else own
         return original(*args, **kwargs)
 
     setattr(owner, name, noticed)

@@ -86,12 +86,12 @@ def perform(submission: Submission, request: Request) -> dict[str, Any]:
     """
     _seed(request.options.get("seed", 0))
     args, kwargs = _made(list(request.args)), _made(request.kwargs)
-    timed = request.options.get("timed", False)
+    timed, traces = request.options.get("timed", False), request.options.get("traces", False)
     before = [] if timed else [_snapshot(item) for item in (*args, *kwargs.values())]
     step = STEPS[request.step]
     metered: dict[str, Any] = {}
     if "meter" in request.options:
-        with Meter(str(submission.module.__file__), tuple(request.options["meter"]), counts=not timed) as meter:
+        with Meter(str(submission.module.__file__), tuple(request.options["meter"]), not timed, traces) as meter:
             value = step(submission, request.name, args, kwargs, request.options)
         metered = meter.report()
     else:
