@@ -59,7 +59,7 @@ def _kind(member: zipfile.ZipInfo, place: PurePosixPath) -> str:
     if place.is_absolute() or has_drive or ".." in place.parts:
         return OUTSIDE
     mode = member.external_attr >> 16
-    if member.is_dir() or not place.parts:
+    if not place.parts or member.is_dir():  # in this order: zipfile stumbles over an empty name
         return FOLDER
     return kind_of(mode) if stat.S_IFMT(mode) else FILE
 
