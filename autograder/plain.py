@@ -6,7 +6,8 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 # Controls but tab and newline, and what turns the direction of text around: none may reach a terminal or a page.
 UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -28,6 +29,24 @@ def write_whole(path: Path, text: str) -> Path:
         Path(name).unlink(missing_ok=True)
         raise
     return path
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a plain value is of the type that a dataclass field says: classes, unions, tuples, lists, dicts, Any."""
+    if hint is Any:
+        return True
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (UnionType, Union):
+        return any(fits(value, each) for each in inner)
+    if origin in (tuple, list):
+        return isinstance(value, origin) and all(fits(item, inner[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(
+            fits(key, inner[0]) and fits(item, inner[1]) for key, item in value.items()
+        )
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
 
 
 def cut(text: str, chars: int) -> str:

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from autograder import __version__
 from autograder.errors import GraderError, UsageError
-from autograder.plain import clean, cut, write_whole
+from autograder.plain import clean, cut, fits, write_whole
 
 SCHEMA_VERSION = 1
 FILE_NAME = "results.json"
@@ -213,8 +213,11 @@ class Run:
             values = {item.name: data[item.name] for item in fields(cls)}
             values["lines"] = tuple(Line(**line) for line in values["lines"])
             values["leaderboard"] = tuple(Standing(**entry) for entry in values["leaderboard"])
-            return cls(**values)
-        except (KeyError, TypeError, ValueError) as error:
+            run = cls(**values)
+            for part in (run, *run.lines, *run.leaderboard):
+                _refuse_odd_types(part)
+            return run
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise GraderError(f"these are no results of Deepgrade's: {type(error).__name__}: {error}") from error
 
 
@@ -347,7 +350,7 @@ def load_results(path: Path) -> Run:
         return Run.from_dict(data["extra_data"] | {"lines": lines, "leaderboard": data.get("leaderboard", [])})
     except FileNotFoundError as error:
         raise UsageError(f"there are no results at {file}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise GraderError(f"{file} holds no results of Deepgrade's: {type(error).__name__}: {error}") from error
 
 
@@ -380,6 +383,12 @@ def _clean_fields(thing: Any, keep: tuple[str, ...] = ()) -> None:
     for name in ("tags", "notes", *keep):
         if hasattr(thing, name):
             object.__setattr__(thing, name, tuple(getattr(thing, name)))
+
+
+def _refuse_odd_types(thing: Any) -> None:
+    for name, hint in get_type_hints(type(thing)).items():
+        if not fits(getattr(thing, name), hint):
+            raise TypeError(f"{name} cannot be {getattr(thing, name)!r:.40}")
 
 
 def _total(numbers: Any) -> float:
