@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from autograder.assignment import Costs
+from autograder.checks.cost import Cost, Measured
+from autograder.checks.failure import CheckFailed
+from autograder.errors import GraderError
 from autograder.grading import Engine, Options, grade
 from autograder.results import Line, Outcome, Run
 from autograder.sandbox.meter import Meter
@@ -122,6 +127,53 @@ def test_switching_the_count_off_gains_nothing(engine: Engine, tmp_path: Path, b
     loop = "torch.stack([row @ w for row in x])"
     line = cost_line(engine, tmp_path, "\n    import torch.utils._python_dispatch\n    " + body.format(loop=loop))
     assert line.outcome is Outcome.FAILED, line.figures
+
+
+def measured(operations: int, **more: int) -> Measured:
+    figures = {"operations": operations} | more
+    return Measured("f(x)", figures, {key: min(value, 10) for key, value in figures.items()})
+
+
+GROWTH = {  # operations before and after something doubles, and whether they may double
+    "as many": (100, 100, False, ""),
+    "a tenth more": (100, 110, False, ""),
+    "more than that": (100, 111, False, "grow from 100 to 111 when N doubles: they should stay about the same, 110"),
+    "twice as many": (100, 220, True, ""),
+    "more than twice": (100, 221, True, "grow from 100 to 221 when N doubles: they should about double at most, 220"),
+}
+
+
+@pytest.mark.parametrize("before, after, is_linear, told", GROWTH.values(), ids=GROWTH.keys())
+def test_counts_may_grow_by_a_tenth_or_double(before: int, after: int, is_linear: bool, told: str) -> None:
+    larger = {"N doubles": measured(after)}
+    growing = {"linear": larger} if is_linear else {"constant": larger}
+    cost = Cost(agrees=None)  # type: ignore[arg-type]
+    with pytest.raises(CheckFailed, match=told) if told else nullcontext():
+        cost.within(measured(before), Costs({}), **growing)
+    assert [figure["value"] for figure in cost.shown] == [after]
+
+
+def test_everything_that_is_too_much_is_told_at_once() -> None:
+    cost = Cost(agrees=None)  # type: ignore[arg-type]
+    limits = Costs({"operations": 50, "largest": 2000, "peak": 10})
+    with pytest.raises(CheckFailed) as failed:
+        cost.within(measured(60, largest=3000, peak=9), limits, constant={"N doubles": measured(120)})
+    call, *lines = str(failed.value).splitlines()
+    assert call == "f(x)"
+    assert [line.partition(":")[0].partition(" grow")[0] for line in lines] == [
+        "operations",
+        "entries of the largest tensor",
+        "operations",
+    ]
+    assert "3,000; at most 2,000 are allowed, and the reference needs 10" in lines[1]
+
+
+def test_a_limit_that_the_reference_misses_or_nothing_counts_is_our_fault() -> None:
+    cost = Cost(agrees=None)  # type: ignore[arg-type]
+    with pytest.raises(GraderError, match="the reference itself needs 10 operations, over the limit of 9"):
+        cost.within(measured(60), Costs({"operations": 9}))
+    with pytest.raises(GraderError, match="lines and calls in your file are not counted in f"):
+        cost.within(measured(60), Costs({"steps": 9}))
 
 
 # What the meter counts ------------------------------------------------------------------------------------------

@@ -96,9 +96,9 @@ class Cost:
             CheckFailed: something is over; the message shows all of it, beside the reference's.
         """
         over = [*self._over(measured, limits)]
-        for allowed, calls in ((1, constant or {}), (2, linear or {})):
+        for times, calls in ((1, constant or {}), (2, linear or {})):
             for what, larger in calls.items():
-                over += self._growth(measured, larger, what, allowed * limits.growth)
+                over += self._growth(measured, larger, what, times, limits.growth)
         if over:
             raise CheckFailed("\n".join(over), rung="cost", call=measured.call)
 
@@ -110,16 +110,18 @@ class Cost:
                 raise GraderError(f"the reference itself needs {theirs} {figure}, over the limit of {limit:g}")
             self._show(figure, mine, theirs, limit, "bytes" if name == "peak" else "")
             if mine > limit:
-                told = f"{figure}: {mine}; at most {limit:.0f} are allowed, and the reference needs {theirs}"
+                told = f"{figure}: {mine:,}; at most {limit:,.0f} are allowed, and the reference needs {theirs:,}"
                 yield f"{told} ({ADVICE[name]})" if name in ADVICE else told
 
-    def _growth(self, first: Measured, second: Measured, what: str, allowed: float) -> Iterator[str]:
+    def _growth(self, first: Measured, second: Measured, what: str, times: int, growth: float) -> Iterator[str]:
         name = "steps" if "steps" in first.student else "operations"
         figure, before, after = COST_FIGURES[name], first.student[name], second.student[name]
-        self._show(f"{figure} when {what}", after, second.reference[name], before * allowed, "")
-        if after > before * allowed:
-            asked = "they should stay the same" if allowed < 2 else "they should at most double"
-            yield f"{figure} grow from {before} to {after} when {what}: {asked} (a loop over that size?)"
+        limit = before * times * growth
+        self._show(f"{figure} when {what}", after, second.reference[name], limit, "")
+        if after > limit:
+            asked = "stay about the same" if times == 1 else "about double at most"
+            told = f"{figure} grow from {before:,} to {after:,} when {what}"
+            yield f"{told}: they should {asked}, {limit:,.0f} are allowed (a loop over that size?)"
 
     def _show(self, name: str, value: float, reference: float, limit: float, unit: str) -> None:
         self.shown.append({"name": name, "value": value, "reference": reference, "limit": limit, "unit": unit})
