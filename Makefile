@@ -14,7 +14,7 @@ PYTEST_ARGS ?= -n auto --dist loadfile
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help grade test check lint audit release starter docs bench gpu-test clean
+.PHONY: help grade test fuzz check lint audit release starter docs bench gpu-test clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,9 @@ grade: $(SETUP) ## Grade a submission: ASSIGNMENT=conv SUBMISSION=file, folder o
 
 test: $(SETUP) ## Run the whole suite in parallel, lint and types included: PYTEST_ARGS="-n auto"
 	$(PYTEST) $(PYTEST_ARGS)
+
+fuzz: $(SETUP) ## Search for input that breaks what reads foreign bytes: DEEPGRADE_FUZZ_SECONDS=300
+	DEEPGRADE_FUZZ_SECONDS=$(or $(DEEPGRADE_FUZZ_SECONDS),300) $(PYTEST) -q -s -n 0 tests/test_fuzz.py
 
 check: lint test ## Everything that must hold before a change is sent in
 
