@@ -14,6 +14,7 @@ from autograder.errors import DeepgradeError, GraderError, UsageError
 from autograder.sandbox.confine import LEVELS
 
 EXIT_FAULT, EXIT_USAGE = 3, 64
+DEVICES = ("cpu", "cuda", "rehearsal")
 SECRET = "DEEPGRADE_SECRET"
 
 
@@ -45,17 +46,45 @@ def cli() -> None:
     show_default=True,
     help="Confinement without which nothing is graded; see docs/security.md.",
 )
+@click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="cpu",
+    show_default=True,
+    help="Where checks that need a GPU run: nowhere (cpu), there (cuda), or on the processor, to try them (rehearsal).",
+)
+@click.option(
+    "--merge",
+    type=click.Path(path_type=Path),
+    help="An earlier results.json of the same submission, whose deferred points this run fills in.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
-def grade(name: str, submission: Path, out: Path, seed: int | None, require: str, as_json: bool) -> None:
+def grade(
+    name: str,
+    submission: Path,
+    out: Path,
+    seed: int | None,
+    require: str,
+    device: str,
+    merge: Path | None,
+    as_json: bool,
+) -> None:
     """Grade SUBMISSION (a file, folder or zip) for the assignment NAME."""
     from autograder.grading import Options, grade
     from autograder.report import terminal, write_report
-    from autograder.results import to_gradescope, write_results
+    from autograder.results import load_results, merged, to_gradescope, write_results
 
     console = Console(stderr=as_json)
+    earlier = load_results(merge) if merge else None
+    pending = tuple(line.check for line in earlier.lines if line.outcome.is_pending) if earlier else ()
+    if earlier and not pending:
+        raise UsageError(f"nothing is deferred in {merge}", help="There is nothing left that a GPU could add.")
     with terminal.progress(console, f"grading {name}") as progress:
-        options = Options(seed=seed, secret=os.environ.get(SECRET, ""), require=require)
+        secret = os.environ.get(SECRET, "")
+        options = Options(seed=seed, secret=secret, require=require, device=device, select=pending)
         run = grade(name, submission, options=options, progress=progress)
+    if earlier and not run.has_fault:
+        run = merged(earlier, run)
     written = [write_results(run, out), write_report(run, out)]
     if as_json:
         click.echo(json.dumps(to_gradescope(run), indent=2, allow_nan=False))

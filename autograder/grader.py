@@ -69,6 +69,8 @@ class Grading:
         """From preflight to the last check."""
         started = time.monotonic()
         torch.set_num_threads(1)
+        if self.job.device == "cuda" and not torch.cuda.is_available():
+            raise GraderError("there is no CUDA device here, or this torch cannot use it: grade with --device cpu")
         assignment = read_assignment(Path(self.job.folder), Path(self.job.solution))
         sources = Sources(
             assignment.deliverable, Path(self.job.submission), Path(self.job.helpers) if self.job.helpers else None
@@ -82,6 +84,7 @@ class Grading:
                 "confinement": self.sandbox.confinement.to_dict(),
                 "block": self.sandbox.block,
                 "versions": versions(),
+                "device": torch.cuda.get_device_name() if self.job.device == "cuda" else "cpu",
             }
         )
         if self._imports(sources, limits):
@@ -112,6 +115,7 @@ class Grading:
             source=sources.path,
             diagnosis=Diagnosis(assignment, helpers),
             rival=lambda: self._rival(assignment, sources, limits),
+            device=self.job.device,
         )
         plugin = ChecksPlugin(world, self._report)
         watches = watch(deadline, limits.call_seconds)
@@ -123,8 +127,8 @@ class Grading:
 
     def _rival(self, assignment: Assignment, sources: Sources, limits: Limits) -> BoxedRunner:
         """The reference in a worker of its own, which gets its text through a pipe: no worker can open the file."""
-        if not self.sandbox.confinement.seccomp:
-            raise Inconclusive("Without a filter of system calls, nobody could be made to stand still in a race.")
+        if not self.sandbox.confinement.seccomp or self.sandbox.confinement.processes:
+            raise Inconclusive("Who may start processes cannot be made to stand still, as a race demands.")
         return BoxedRunner(self.sandbox, sources, limits, text=assignment.solution.read_text())
 
     def _helpers(self, assignment: Assignment) -> ModuleType | None:

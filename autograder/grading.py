@@ -10,14 +10,14 @@ import hashlib
 import hmac
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from autograder.assignment import Assignment, CheckFacts, load_assignment, points, suite_digest
+from autograder.assignment import COST_FIGURES, Assignment, CheckFacts, load_assignment, points, suite_digest
 from autograder.engine import Engine
 from autograder.errors import DeepgradeError, GraderError, SubmissionError
 from autograder.job import Job
@@ -44,6 +44,8 @@ class Options:
         require: the level of confinement below which nothing is graded, one of `LEVELS`.
         private: further paths that no worker may be able to open.
         select: names of checks to run; the others are blocked.
+        device: "cpu", where what needs an accelerator is deferred; "cuda"; or "rehearsal", which runs that on the
+            processor, for authors of checks without an accelerator.
     """
 
     seed: int | None = None
@@ -53,6 +55,7 @@ class Options:
     require: str = "any"
     private: tuple[Path, ...] = ()
     select: tuple[str, ...] = ()
+    device: str = "cpu"
 
 
 def grade(
@@ -143,7 +146,8 @@ class _Grading:
 
     def _grade(self, engine: Engine, folder: Path) -> None:
         wanted = self.options.confinement or Confinement.available()
-        confinement = replace(wanted, processes=self.assignment.limits.processes)
+        cuda = self.options.device == "cuda"
+        confinement = replace(wanted, processes=self.assignment.limits.processes, cuda=cuda)
         if (shortfall := confinement.shortfall(self.options.require)) is not None:
             raise GraderError(shortfall)
         seconds = self.options.seconds or self.assignment.limits.run_seconds
@@ -162,6 +166,7 @@ class _Grading:
             seconds=seconds,
             secrets=tuple(str(path) for path in (*hidden_paths(self.assignment), *self.options.private)),
             select=self.options.select,
+            device={"rehearsal": "cpu", "cuda": "cuda"}.get(self.options.device, ""),
         ).to_json()
 
     def _handle(self, event: dict[str, Any]) -> None:
@@ -245,7 +250,7 @@ class _Grading:
             digest=self.submission.digest if self.submission else "",
             seed=self.seed,
             versions=self.facts.get("versions", {}),
-            device="cpu",
+            device=self.facts.get("device", "cpu"),
             confinement=self.facts.get("confinement", {}),
             started=self.started.isoformat(timespec="seconds"),
             duration=time.monotonic() - self.clock,
@@ -253,9 +258,21 @@ class _Grading:
             reason=reason or None,
             status=status,
             notes=self.submission.notes if self.submission else (),
-            leaderboard=tuple(self.standings),
+            leaderboard=(*self.standings, *rankings(self.assignment, lines)),
             task_titles={task.name: task.title for task in self.assignment.tasks.values()},
         )
+
+
+def rankings(assignment: Assignment, lines: tuple[Line, ...]) -> Iterator[Standing]:
+    """The leaderboard's entries that assignment.toml names, of checks that passed: the less, the better."""
+    passed = {line.check: line.figures for line in lines if line.outcome is Outcome.PASSED}
+    for column in assignment.leaderboard:
+        figures = passed.get(column.check, {})
+        values = {"ratio": figures.get("race", {}).get("ratio")}
+        values |= {entry["name"]: entry["value"] for entry in reversed(figures.get("cost", []))}
+        value = values.get(COST_FIGURES.get(column.figure, column.figure))
+        if value is not None:
+            yield Standing(column.name, value, "asc")
 
 
 def run_seed(digest: str, options: Options, assignment: Assignment) -> int:

@@ -17,6 +17,7 @@ class Job:
         seconds: for the whole run.
         secrets: paths that no worker may be able to open; checked before anything is graded.
         select: names of checks to run, empty for all.
+        device: where checks that need an accelerator run, in torch's words; empty where there is none.
     """
 
     folder: str
@@ -27,6 +28,7 @@ class Job:
     seconds: float
     secrets: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
+    device: str = ""
 
     def to_json(self) -> bytes:
         """One line."""

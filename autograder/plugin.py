@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from autograder.assignment import QUIZ, Costs, Mistake
+from autograder.assignment import QUIZ, Costs, Mistake, Targets
 from autograder.checks import (
     Agrees,
     CheckFailed,
@@ -22,6 +22,7 @@ from autograder.checks import (
     Runner,
 )
 from autograder.checks.cost import Cost
+from autograder.checks.gpurace import GpuRace
 from autograder.checks.race import Inconclusive, Race, Times
 from autograder.errors import GraderError
 from autograder.world import Blocked, Case, Deferred, World
@@ -105,11 +106,17 @@ class ChecksPlugin:
     @pytest.fixture
     def race(self, agrees: Agrees, request: pytest.FixtureRequest) -> Iterator[Race]:
         """Against the reference, in a worker of its own, with the targets in [race.TASK] of assignment.toml."""
-        targets = self.world.assignment.races.get(request.node.get_closest_marker("task").args[0])
-        if targets is None:
-            raise GraderError(f"{request.node.name}: assignment.toml has no table [race.…] for its task")
+        targets = _targets(self.world.assignment.races, request)
         with self.world.rival() as rival:
             race = request.node.stash[RACE] = Race(agrees, rival, Times(targets))
+            yield race
+
+    @pytest.fixture
+    def gpu_race(self, agrees: Agrees, request: pytest.FixtureRequest) -> Iterator[GpuRace]:
+        """The same on an accelerator, with the targets in [gpu.TASK]; for checks with the marker `gpu`."""
+        targets = _targets(self.world.assignment.gpu_races, request)
+        with self.world.rival() as rival:
+            race = request.node.stash[RACE] = GpuRace(agrees, rival, Times(targets), device=self.world.device)
             yield race
 
     @pytest.fixture
@@ -167,7 +174,7 @@ class ChecksPlugin:
             raise Blocked("The time for this submission ran out before this check could start.")
         if check_name(item) in self.hopeless:
             raise CheckFailed("Not run: an earlier case of this check did not return in time.", rung="timeout")
-        if item.get_closest_marker("gpu") is not None:
+        if item.get_closest_marker("gpu") is not None and not self.world.device:
             raise Deferred("This check needs a GPU; its points are added from a run where there is one.")
         for function in _layers(item):
             for name in ("__score__", "__leaderboard_value__"):
@@ -331,10 +338,19 @@ def _layers(item: pytest.Item) -> Iterator[Any]:
         function = getattr(function, "__wrapped__", None)
 
 
+def _targets(tables: dict[str, Targets], request: pytest.FixtureRequest) -> Targets:
+    task = request.node.get_closest_marker("task").args[0]
+    if task not in tables:
+        raise GraderError(f"{request.node.name}: assignment.toml has no targets for a race of the task {task}")
+    return tables[task]
+
+
 def _figures(item: pytest.Item) -> dict[str, Any]:
     """What was measured, for the report."""
     shown: dict[str, Any] = {"cost": item.stash[COST].shown} if COST in item.stash else {}
-    return shown | ({"race": item.stash[RACE].times.to_figure()} if RACE in item.stash else {})
+    if RACE in item.stash:
+        shown |= item.stash[RACE].figures | {"race": item.stash[RACE].times.to_figure()}
+    return shown
 
 
 def _leaderboard(item: pytest.Item) -> tuple[str, Any, str] | None:

@@ -62,6 +62,7 @@ class World:
         source: the submission, for messages.
         diagnosis: known mistakes, None on a student's machine.
         rival: makes the reference's runner for a race, in a worker of its own.
+        device: where checks that need an accelerator run; empty where there is none.
     """
 
     assignment: Assignment
@@ -73,3 +74,4 @@ class World:
     source: Any
     diagnosis: Diagnosis | None = None
     rival: Callable[[], AbstractContextManager[Racer]] = _nobody
+    device: str = ""

@@ -71,7 +71,7 @@ class Cost:
     def _measure(self, request: Request, tol: Tolerance | None = None) -> Measured:
         self.agrees.compare(request, tol)
         student, reference = self.agrees.student.log[-1][1], self.agrees.reference.log[-1][1]
-        if not student.figures or student.tampered:
+        if student.tampered or student.figures.keys() != reference.figures.keys():
             raise CheckFailed("The count of operations was switched off while your code ran.", rung="tampered")
         return Measured(self.agrees.student.describe(request), student.figures, reference.figures)
 
@@ -104,8 +104,12 @@ class Cost:
 
     def _over(self, measured: Measured, limits: Costs) -> Iterator[str]:
         for name, limit in limits.figures.items():
-            mine, theirs = measured.student[name], measured.reference[name]
             figure = COST_FIGURES[name]
+            if name not in measured.reference:
+                raise GraderError(
+                    f"{figure} are not counted in {measured.call}: NumPy and torch have their own figures"
+                )
+            mine, theirs = measured.student[name], measured.reference[name]
             if theirs > limit:
                 raise GraderError(f"the reference itself needs {theirs} {figure}, over the limit of {limit:g}")
             self._show(figure, mine, theirs, limit, "bytes" if name == "peak" else "")

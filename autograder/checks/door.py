@@ -78,7 +78,7 @@ class Door:
         """The request itself, with a seed and, for a pair, the names of what it returns."""
         options = {key: _list(item) if key in ("cotangents", "wrt") else item for key, item in options.items()}
         options["seed"] = self.draw.seed()
-        task = None if step in ("run", "value") else self.assignment.task_of(name)
+        task = None if options.get("does", step) in ("run", "value") else self.assignment.task_of(name)
         if "meter" in options or (task is not None and task.forbidden):
             options["meter"] = list(task.forbidden) if task is not None else []
         if step == "pair":
@@ -119,6 +119,8 @@ class Door:
         function = getattr(self.signatures, _function_name(self.signatures, request), None)
         if request.step == "value":
             return request.name
+        if "inputs" in request.options:
+            return f"{request.name}(…), on what {request.options['inputs']} in helpers.py draws"
         if request.step == "run":
             return f"the check's helper {request.name}({_arguments(None, request.args, request.kwargs)})"
         if request.step == "module":

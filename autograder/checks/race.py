@@ -10,7 +10,8 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -143,16 +144,14 @@ def pin(*racers: Racer) -> None:
             racer.pin(processor)
 
 
-def take_turns(student: Racer, reference: Racer, request: Request) -> tuple[Answer, Answer]:
-    """A turn of each, in random order; who is not at turn stands still. Their `seconds` say how long they took."""
-    answers: dict[int, Answer] = {}
-    for racer in CHANCE.sample((student, reference), 2):
-        racer.thaw()
-        try:
-            answers[id(racer)] = racer.answer(request)
-        finally:
-            racer.freeze()
-    return answers[id(student)], answers[id(reference)]
+@contextmanager
+def awake(racer: Racer) -> Iterator[Racer]:
+    """For one turn; before and after it, the racer stands still."""
+    racer.thaw()
+    try:
+        yield racer
+    finally:
+        racer.freeze()
 
 
 @dataclass
@@ -165,6 +164,7 @@ class Race:
         agrees: the student, in its worker, and the reference in this process.
         rival: the reference in a worker of its own.
         times: every turn, for the report.
+        figures: what else the report shows.
     """
 
     agrees: Agrees
@@ -173,6 +173,7 @@ class Race:
     name: str = ""
     last: Request | None = None
     tol: Tolerance | None = None
+    figures: dict[str, float] = field(default_factory=dict)
 
     @property
     def student(self) -> Racer:
@@ -221,6 +222,9 @@ class Race:
         for _ in range(WARM_UP):
             self._pair(request(), timed=False)
         run_stages(self.times, lambda: self._pair(request()), lambda: pin(self.student, self.rival))
+        self._judge_times()
+
+    def _judge_times(self) -> None:
         if self.times.is_open:
             raise Inconclusive("The reference's own times differ too much from each other on this machine just now.")
         if self.times.share == 0.0:
@@ -242,12 +246,20 @@ class Race:
         )
 
     def _pair(self, request: Request, timed: bool = True) -> None:
-        """A turn of each; the student's answer must be the reference's."""
+        """A turn of each, in random order; the student's answer must be the reference's."""
         self.last = request
-        got, expected = take_turns(self.student, self.rival, request)
+        ended: dict[bool, tuple[Answer, float]] = {}
+        for racer in CHANCE.sample((self.student, self.rival), 2):
+            ended[racer is self.rival] = self._turn(racer, request)
+        (got, mine), (expected, theirs) = ended[False], ended[True]
         if timed:
-            self.times.add(self.student.seconds, self.rival.seconds)
+            self.times.add(mine, theirs)
         self._verify(request, got, expected)
+
+    def _turn(self, racer: Racer, request: Request) -> tuple[Answer, float]:
+        """One answer, and the seconds that it took."""
+        with awake(racer):
+            return racer.answer(request), racer.seconds
 
     def _verify(self, request: Request, got: Answer, expected: Answer) -> None:
         student = self.agrees.student

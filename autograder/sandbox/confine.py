@@ -5,6 +5,7 @@ changes (changing it clears the signal), and the system call filter comes last. 
 ms.
 """
 
+import glob
 import os
 import resource
 import signal
@@ -21,6 +22,7 @@ WRITE = (1 << 16) - 1
 SYSTEM_PATHS = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/opt/conda")
 PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # some of torch's kernels ask what the processor can do
 SHARED_MEMORY = "/dev/shm"  # of multiprocessing and its tensors
+CUDA_PATHS = ("/proc", "/sys")  # the driver looks for its version, the devices' places and memory maps
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
 # What CPU torch, numpy and the interpreter were seen to need, with a margin; about 50 are used in practice.
@@ -72,6 +74,8 @@ class Confinement:
         seccomp: system calls are filtered.
         mounts: workers see a file system of their own where that was needed to reach the interpreter.
         processes: workers may start processes, because the assignment asks for it.
+        cuda: workers may use the machine's NVIDIA devices; their drivers' control calls are not filtered, and address
+            space, which CUDA maps by the terabyte, is not bounded.
     """
 
     uid: bool
@@ -79,6 +83,7 @@ class Confinement:
     seccomp: bool
     mounts: bool = False
     processes: bool = False
+    cuda: bool = False
 
     @classmethod
     def available(cls) -> "Confinement":
@@ -165,7 +170,7 @@ def confine(cell: Cell, wanted: Confinement, parent: int) -> None:
     signal.set_wakeup_fd(-1)
     os.umask(0o077)
     _environment(cell.folder)
-    _limits(cell, own_user=wanted.uid)
+    _limits(cell, wanted)
     if wanted.uid and cell.uid is not None:
         _change_user(cell.uid)
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -174,10 +179,10 @@ def confine(cell: Cell, wanted: Confinement, parent: int) -> None:
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     if wanted.landlock:
-        linux.landlock(_rules(cell, wanted.processes))
+        linux.landlock(_rules(cell, wanted))
     os.chdir(cell.folder)
     if wanted.seccomp:
-        _filter(wanted.processes).load()
+        _filter(wanted).load()
 
 
 def _environment(folder: Path) -> None:
@@ -186,21 +191,21 @@ def _environment(folder: Path) -> None:
     tempfile.tempdir = None  # cached since before the fork
 
 
-def _limits(cell: Cell, own_user: bool) -> None:
+def _limits(cell: Cell, wanted: Confinement) -> None:
     """Resource limits. Memory counts from what the process already has: torch maps a lot before the first line."""
     page = resource.getpagesize()
     size, _, _, _, _, data, _ = (int(word) * page for word in Path("/proc/self/statm").read_text().split())
     more = cell.memory_mb << 20
     limits = [
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_DATA, data + more),
-        (resource.RLIMIT_AS, size + more + (1 << 30)),
         (resource.RLIMIT_FSIZE, cell.file_mb << 20),
         (resource.RLIMIT_NOFILE, 128),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
     ]
-    if own_user:
+    if not wanted.cuda:
+        limits += [(resource.RLIMIT_DATA, data + more), (resource.RLIMIT_AS, size + more + (1 << 30))]
+    if wanted.uid:
         limits.append((resource.RLIMIT_NPROC, 64))
     for kind, limit in limits:
         _, hard = resource.getrlimit(kind)
@@ -219,21 +224,23 @@ def _change_user(uid: int) -> None:
     raise PermissionError("the worker could become root again")
 
 
-def _rules(cell: Cell, processes: bool) -> list[tuple[str, int]]:
+def _rules(cell: Cell, wanted: Confinement) -> list[tuple[str, int]]:
     readable = [*SYSTEM_PATHS, *PROCESSOR, *map(str, interpreter_paths()), *map(str, cell.readable)]
-    devices = [(path, linux.READ_FILE | linux.WRITE_FILE) for path in DEVICES]
-    writable = (str(cell.folder), SHARED_MEMORY) if processes else (str(cell.folder),)
+    readable += CUDA_PATHS if wanted.cuda else ()
+    accelerators = glob.glob("/dev/nvidia*") if wanted.cuda else []
+    devices = [(path, linux.READ_FILE | linux.WRITE_FILE) for path in (*DEVICES, *accelerators)]
+    writable = (str(cell.folder), SHARED_MEMORY) if wanted.processes else (str(cell.folder),)
     return [*((path, READ) for path in readable), *devices, *((path, WRITE & ~linux.EXECUTE) for path in writable)]
 
 
-def _filter(processes: bool) -> linux.Filter:
+def _filter(wanted: Confinement) -> linux.Filter:
     """The allow-list. Signals go to oneself only, clone makes threads only, prctl and ioctl know a few harmless
     commands."""
     calls = linux.Filter()
     for name in ALLOWED_CALLS:
         calls.add(name)
     calls.add("clone3", linux.Filter.errno_action(38))  # ENOSYS: libc falls back to clone
-    if processes:
+    if wanted.processes:
         _allow_processes(calls)
     else:
         thread = linux.Comparison(0, linux.COMPARE_MASKED, linux.CLONE_THREAD, linux.CLONE_THREAD)
@@ -244,7 +251,9 @@ def _filter(processes: bool) -> linux.Filter:
         calls.add("prctl", linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, command, 0))
     for command in SAFE_FCNTLS:
         calls.add("fcntl", linux.ALLOW, linux.Comparison(1, linux.COMPARE_EQUAL, command, 0))
-    for command in SAFE_IOCTLS:
+    if wanted.cuda:
+        calls.add("ioctl")
+    for command in () if wanted.cuda else SAFE_IOCTLS:
         calls.add("ioctl", linux.ALLOW, linux.Comparison(1, linux.COMPARE_EQUAL, command, 0))
     # prlimit64 may read one's own limits, never another process's, and never set any.
     reading = linux.Comparison(2, linux.COMPARE_EQUAL, 0, 0)

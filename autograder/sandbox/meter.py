@@ -11,6 +11,7 @@ import threading
 import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import count
 from types import FrameType
 from typing import Any
@@ -229,13 +230,13 @@ def guard() -> None:
         meters = list(CURRENT)
 
         def inside(*inner: Any, **named: Any) -> Any:
-            modes = [mode(meter) for meter in meters for mode in meter.modes]
-            for mode in modes:
-                mode.__enter__()
-            for meter in meters:
-                if meter.traces:
-                    Steps(meter.path, meter.steps).__enter__()
-            return function(*inner, **named)
+            with ExitStack() as stack:  # left again in order: a thread that ends in a mode frees it without the lock
+                for meter in meters:
+                    for mode in meter.modes:
+                        stack.enter_context(mode(meter))
+                    if meter.traces:
+                        stack.enter_context(Steps(meter.path, meter.steps))
+                return function(*inner, **named)
 
         return start(inside, args, kwargs or {})
 

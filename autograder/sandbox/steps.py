@@ -183,9 +183,12 @@ def _cotangents(outputs: list[Any], seed: int) -> list[Any]:
 
 
 def _cotangent(output: Any, rng: np.random.Generator) -> Any:
+    if isinstance(output, torch.Tensor) and output.device.type != "cpu":
+        generator = torch.Generator(output.device).manual_seed(int(rng.integers(1 << 31)))
+        return torch.randn(output.shape, dtype=output.dtype, device=output.device, generator=generator)
     drawn = rng.standard_normal(np.shape(output))
     if isinstance(output, torch.Tensor):
-        return torch.from_numpy(np.asarray(drawn)).to(output.dtype).to(output.device)
+        return torch.from_numpy(np.asarray(drawn)).to(output.dtype)
     dtype = getattr(output, "dtype", np.dtype(np.float64))
     return np.asarray(drawn, dtype=dtype if dtype.kind == "f" else np.float64)
 

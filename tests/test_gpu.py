@@ -1,0 +1,191 @@
+"""Checks that need a GPU: deferred without one, rehearsed on the processor, merged from a machine that has one."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from autograder.cli import cli
+from autograder.errors import UsageError
+from autograder.grading import Engine, Options, grade
+from autograder.results import Line, Outcome, load_results, merged, write_results
+from autograder.sandbox.device import digest
+from tests.test_grading import COURSE, REFERENCE, changed, line_of
+
+CHECK = '''
+
+from autograder.checks.gpurace import Work
+
+
+@pytest.mark.gpu
+@pytest.mark.task("affine", kind="race")
+@weight(5)
+@number("3.4")
+def test_affine_gpu(gpu_race):
+    """affine: keeps up with the reference on a GPU"""
+    work = Work(flops=6 * 256**3, bytes=4 * 3 * 256**2)
+    gpu_race.measure("autograd", "affine", "draw_affine", work, wrt=None, library="library_affine")
+'''
+HELPERS = '''
+
+def draw_affine(generator):
+    """x and w on the generator's device."""
+    import torch
+
+    return [torch.randn(256, 256, generator=generator, device=generator.device) for _ in range(2)]
+
+
+def library_affine(x, w):
+    """The library's own."""
+    import torch
+
+    return torch.nn.functional.linear(x, w.T)
+'''
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small course, with five of its points on a GPU."""
+    folder = Path(shutil.copytree(COURSE, tmp_path_factory.mktemp("gpu") / "course"))
+    mini = folder / "assignments" / "mini"
+    race, toml, helpers = mini / "hidden" / "test_race.py", mini / "assignment.toml", mini / "helpers.py"
+    race.write_text(race.read_text() + CHECK)
+    helpers.write_text(helpers.read_text() + HELPERS)
+    toml.write_text(toml.read_text().replace("[pairs.scale]", "[gpu.affine]\ntarget = 3\nlimit = 8\n\n[pairs.scale]"))
+    hidden = mini / "hidden" / "test_hidden.py"
+    hidden.write_text(hidden.read_text().replace('@weight(15)\n@number("4.1")', '@weight(10)\n@number("4.1")'))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine() as running:
+        yield running
+
+
+def rehearsed(engine: Engine, course: Path, tmp_path: Path, body: str, more: str = "") -> Line:
+    """The GPU check's line, on the processor."""
+    path = tmp_path / "mini.py"
+    path.write_text(changed("return x @ w", body) + more)
+    options = Options(seed=1, device="rehearsal", select=("test_affine_gpu",))
+    return line_of(grade("mini", path, root=course, options=options, engine=engine), "test_affine_gpu")
+
+
+def test_without_a_gpu_its_points_are_deferred_and_a_later_run_fills_them_in(
+    engine: Engine, course: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "mini.py"
+    path.write_text(REFERENCE)
+    first = grade("mini", path, root=course, options=Options(seed=1), engine=engine)
+    line = line_of(first, "test_affine_gpu")
+    assert (line.outcome, line.score, line.max_score) == (Outcome.DEFERRED, 0, 5)
+    assert (first.score, first.pending, first.max_score) == (95, 5, 100)
+    write_results(first, tmp_path)
+    later = grade(
+        "mini", path, root=course, options=Options(device="rehearsal", select=("test_affine_gpu",)), engine=engine
+    )
+    whole = merged(load_results(tmp_path / "results.json"), later)
+    assert (whole.score, whole.pending, whole.max_score) == (100, 0, 100)
+    assert "come from a run on cpu" in whole.notes[-1]
+
+
+def test_a_rehearsal_shows_what_a_gpu_would(engine: Engine, course: Path, tmp_path: Path) -> None:
+    line = rehearsed(engine, course, tmp_path, "return x @ w")
+    assert line.outcome is Outcome.PASSED, line.message
+    assert set(line.figures) == {"race", "share of the roofline", "times the library"}
+    assert len(line.figures["race"]["student"]) >= 15
+
+
+def test_slow_work_is_told_its_ratio(engine: Engine, course: Path, tmp_path: Path) -> None:
+    line = rehearsed(engine, course, tmp_path, "\n    for _ in range(200): y = x @ w\n    return y")
+    assert line.outcome is Outcome.FAILED
+    assert line.message.startswith("affine(…), on what draw_affine in helpers.py draws\nToo slow: affine takes ")
+
+
+CHEATS = {
+    "an answer of zeros": "return 0 * (x @ w)",
+    "the answer of the first turn": "return CACHE.setdefault('y', (x @ w).detach()) + 0 * x.sum() * w.sum()",
+    "an answer that is ready later": (
+        "y = x @ w\n    out = torch.zeros_like(y)\n    import threading\n"
+        "    threading.Timer(0.02, lambda: out.copy_(y.detach())).start()\n    return out + 0 * y"
+    ),
+}
+
+
+@pytest.mark.parametrize("body", CHEATS.values(), ids=CHEATS.keys())
+def test_a_cheat_gains_nothing(engine: Engine, course: Path, tmp_path: Path, body: str) -> None:
+    line = rehearsed(engine, course, tmp_path, body, "\n\nCACHE = {}\n")
+    assert (line.outcome, line.score) == (Outcome.FAILED, 0)
+
+
+LATER = """
+
+import autograder.sandbox.device as device
+
+KEPT = {}
+
+
+def promise(submission, name, args, kwargs, options):
+    KEPT["asked"] = submission, name, args, kwargs, options
+    return {"digest": 1, "seconds": 0.0}
+
+
+def compute(submission, name, args, kwargs, options):
+    HONEST(*KEPT["asked"])
+    return device.HELD.pop("answer")
+
+
+HONEST = device.steps.STEPS["turn"]
+device.steps.STEPS.update(turn=promise, fetch=compute)
+"""
+
+
+def test_who_ends_the_time_before_the_answer_is_there_is_caught(engine: Engine, course: Path, tmp_path: Path) -> None:
+    """The worker's own steps, replaced: promise at once, compute when the answer is fetched."""
+    line = rehearsed(engine, course, tmp_path, "return x @ w", LATER)
+    assert (line.outcome, line.score) == (Outcome.FAILED, 0)
+    assert "was it still being computed?" in line.message
+
+
+def test_a_digest_tells_any_two_answers_apart() -> None:
+    value = {"outputs": torch.arange(6.0).reshape(2, 3), "gradients": {"0": torch.ones(2, dtype=torch.float64)}}
+    other = {"outputs": value["outputs"].clone(), "gradients": value["gradients"]}
+    other["outputs"][0, 1] += 1e-6
+    swapped = value | {"outputs": torch.tensor([[1.0, 0, 2], [3, 4, 5]])}
+    digests = [digest(value, 1), digest(other, 1), digest(swapped, 1), digest(value, 2)]
+    assert len(set(digests)) == len(digests)
+    assert digest(value, 1) == digest(
+        {"outputs": value["outputs"].T.contiguous().T, "gradients": value["gradients"]}, 1
+    )
+
+
+def test_merging_says_what_does_not_fit(engine: Engine, course: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mini.py"
+    path.write_text(REFERENCE)
+    first = grade("mini", path, root=course, options=Options(seed=1, select=("test_double",)), engine=engine)
+    path.write_text(changed("return 2 * x", "return x + x"))
+    other = grade("mini", path, root=course, options=Options(seed=1, select=("test_double",)), engine=engine)
+    with pytest.raises(UsageError, match="only two runs of the same submission can be merged"):
+        merged(first, other)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_asking_for_a_gpu_where_there_is_none_is_explained(tmp_path: Path) -> None:
+    path = COURSE.parents[1] / "solutions" / "conv.py"
+    done = CliRunner().invoke(cli, ["grade", "conv", str(path), "--device", "cuda", "--out", str(tmp_path)])
+    assert done.exit_code == 3
+    assert "there is no CUDA device here" in done.output
+
+
+@pytest.mark.gpu
+def test_the_race_runs_on_a_gpu(engine: Engine, course: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mini.py"
+    path.write_text(REFERENCE)
+    options = Options(seed=1, device="cuda", select=("test_affine_gpu",))
+    run = grade("mini", path, root=course, options=options, engine=engine)
+    line = line_of(run, "test_affine_gpu")
+    assert line.outcome is Outcome.PASSED, line.message or run.reason
+    assert "NVIDIA" in run.device
