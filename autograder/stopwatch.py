@@ -22,7 +22,7 @@ from autograder.errors import GraderError
 from autograder.sandbox import box
 from autograder.world import Blocked
 
-TICK = 0.1
+TICK = 0.25
 PATIENCE = 1.0  # between two interruptions of the same check, should the first be caught in there
 OVER = "The time for this submission ran out in the middle of this check."
 MUST_NOT_BREAK = ("emit", "_report")  # functions of the grader that write to its connection

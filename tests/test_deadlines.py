@@ -305,7 +305,7 @@ def home(course: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.Monkey
     """As Gradescope lays it out."""
     monkeypatch.setattr(gradescope, "SHARED", ())
     course().rename(tmp_path / "source")
-    (tmp_path / "source" / "deepgrade.json").write_text('{"assignment": "tiny", "secret": "s"}')
+    (tmp_path / "source" / "deepgrade.json").write_text('{"assignment": "tiny", "secret": "s", "require": "any"}')
     (tmp_path / "submission").mkdir()
     (tmp_path / "submission" / "tiny.py").write_text(RIGHT)
     (tmp_path / "results").mkdir()

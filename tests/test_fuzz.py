@@ -468,7 +468,7 @@ def test_any_tree_is_mistakes_or_refused(tree: Any) -> None:
 
 # What the platform and other runs write -------------------------------------------------------------------------------
 
-CONFIG = {"assignment": "mini", "secret": "s", "torch_index": ""}
+CONFIG = {"assignment": "mini", "secret": "s", "torch_index": "", "require": "any"}
 METADATA = {
     "id": 1, "created_at": "2026-11-21T12:00:00-08:00", "users": [{"email": "a@b", "id": 1, "name": "A"}],
     "assignment": {"id": 1, "title": "t", "due_date": "2026-11-21", "total_points": "100.0"},
