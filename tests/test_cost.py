@@ -330,6 +330,11 @@ TRACE_TAMPERING = {
     "a frame's own tracer removed": (
         "\n    import sys\n    sys._getframe().f_trace = None\n    return np.array([2 * entry for entry in x])"
     ),
+    "the same in a thread": (
+        "\n    import sys, threading\n    out = []\n\n"
+        "    def work():\n        sys._getframe().f_trace = None\n        out.extend(2 * entry for entry in x)\n\n"
+        "    thread = threading.Thread(target=work)\n    thread.start()\n    thread.join()\n    return np.array(out)"
+    ),
     "a tracer for new threads": "\n    import threading\n    threading.settrace(None)\n    return 2 * x",
     "memory no longer traced": "\n    import tracemalloc\n    tracemalloc.stop()\n    return 2 * x",
 }

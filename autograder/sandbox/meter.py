@@ -62,7 +62,7 @@ class Meter:
         self.peak = 0
         self.found: dict[str, int | None] = {}
         self.tampered = False
-        self._tracer = Steps(path, self.steps)
+        self._tracer = Steps(self)
         self._stack: list[Any] = []
         self._storages: dict[int, Any] = {}
 
@@ -80,7 +80,7 @@ class Meter:
         CURRENT.remove(self)
         if self.traces:
             self._tracer.__exit__(*error)
-            self.tampered |= self._tracer.tampered or not tracemalloc.is_tracing()
+            self.tampered |= not tracemalloc.is_tracing()
             self.peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
         self.tampered |= self._stack[-1] not in (
@@ -235,7 +235,7 @@ def guard() -> None:
                     for mode in meter.modes:
                         stack.enter_context(mode(meter))
                     if meter.traces:
-                        stack.enter_context(Steps(meter.path, meter.steps))
+                        stack.enter_context(Steps(meter))
                 return function(*inner, **named)
 
         return start(inside, args, kwargs or {})

@@ -6,7 +6,6 @@ Runs in the worker: imports nothing of Deepgrade.
 """
 
 import sys
-from itertools import count
 from types import FrameType
 from typing import Any
 
@@ -17,14 +16,12 @@ class Steps:
     """Traces the thread that it is entered in.
 
     Args:
-        path: of the submission.
-        steps: counts one for each line and call; shared by all threads (`next` on it is atomic).
+        meter: has the submission's `path`, `steps` (one for each line and call; all threads share it, and `next` on it
+            is atomic), and `tampered`.
     """
 
-    def __init__(self, path: str, steps: "count[int]") -> None:
-        self.path = path
-        self.steps = steps
-        self.tampered = False
+    def __init__(self, meter: Any) -> None:
+        self.meter = meter
         self._before: Any = None
         self._tracer = self._event  # one object, to be recognised
 
@@ -34,18 +31,18 @@ class Steps:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.tampered |= sys.gettrace() is not self._tracer
+        self.meter.tampered |= sys.gettrace() is not self._tracer
         SETTRACE(self._before)
 
     def _event(self, frame: FrameType, event: str, argument: Any) -> Any:
         if event == "call":
             if not self._is_own(frame.f_code.co_filename):
                 return None
-            self.tampered |= any(name.startswith("f_trace") for name in frame.f_code.co_names)
+            self.meter.tampered |= any(name.startswith("f_trace") for name in frame.f_code.co_names)
         if event in ("call", "line"):
-            next(self.steps)
+            next(self.meter.steps)
         return self._tracer
 
     def _is_own(self, filename: str) -> bool:
         """The submission's file, and what it makes with exec and eval."""
-        return filename == self.path or (filename.startswith("<") and not filename.startswith("<frozen"))
+        return bool(filename == self.meter.path) or (filename.startswith("<") and not filename.startswith("<frozen"))
