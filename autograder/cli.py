@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -172,14 +173,28 @@ def release(names: tuple[str, ...], out: Path) -> None:
 
 
 @cli.command()
-def doctor() -> None:
+@click.option("--attacks", is_flag=True, help="Try every attack in every configuration that can be made here: minutes.")
+@click.option("--only", default="", help="With --attacks: only those whose name contains this.")
+@click.option("--site", default="", help="With --attacks: only configurations whose name contains this.")
+def doctor(attacks: bool, only: str, site: str) -> None:
     """Say what this machine can confine and time, and whether grading here is safe."""
+    if attacks:
+        _attack(only, site)
     from autograder.doctor import examine
 
     findings = examine()
     for finding in findings:
         click.echo(f"{'ok  ' if finding.good else 'MIND'}  {finding.text}")
     sys.exit(EXIT_FAULT if any(finding.fatal for finding in findings) else 0)
+
+
+def _attack(only: str, site: str) -> NoReturn:
+    from autograder.attacks import campaigns, show
+
+    console = Console()
+    with console.status("attacking") as status:
+        fought = list(campaigns(only, site, lambda name: status.update(f"attacking: {name}")))
+    sys.exit(EXIT_FAULT if show(fought, console) else 0)
 
 
 @cli.command()

@@ -31,7 +31,7 @@ def main(home: str) -> None:
     """Grade `home/submission` with the bundle in `home/source`; results in `home/results`. Always exits 0: the
     results tell."""
     folder = Path(home)
-    _make_private(folder)
+    make_private(folder)
     _reserve(folder / "results")
     try:
         config = json.loads((folder / "source" / "deepgrade.json").read_text())
@@ -69,7 +69,7 @@ def _submitted(folder: Path) -> Path:
     return entries[0] if alone and entries[0].suffix.lower() in (".py", ".ipynb", ".zip") else folder
 
 
-def _make_private(folder: Path) -> None:
+def make_private(folder: Path) -> None:
     """What students must not read is root's alone; without Landlock, shared folders lose their write permission too.
 
     The container is the platform's, made for this one submission: nobody else is here to mind.

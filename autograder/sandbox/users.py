@@ -67,14 +67,15 @@ def _clear(block: int) -> None:
 
 
 def running_as(uids: Collection[int]) -> dict[int, int]:
-    """Living processes of these users (by their real ids): process id to user id. Their ends meanwhile are no error."""
+    """Living processes of these users (by their real ids), but those of containers, whose users are others by the same
+    numbers: process id to user id. Ends meanwhile are no error."""
     found = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError, KeyError, ValueError):
                 facts = dict(line.split(":", 1) for line in Path(f"/proc/{name}/status").read_text().splitlines())
-                uid = int(facts["Uid"].split()[0])
-                if uid in uids and facts["State"].strip()[0] not in "ZX":
+                uid, containers = int(facts["Uid"].split()[0]), len(facts["NSpid"].split()) - 1
+                if uid in uids and not containers and facts["State"].strip()[0] not in "ZX":
                     found[int(name)] = uid
     return found
 

@@ -9,49 +9,13 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import ROOT, Lab
-
-TRY = """
-import os, sys, ctypes, socket, signal, threading, time
-def attempt(action):
-    try:
-        action()
-    except BaseException as error:
-        return type(error).__name__
-    return "succeeded"
-"""
-libc = "ctypes.CDLL(None, use_errno=True)"
-SYSCALL = TRY + (
-    "def raw(*numbers):\n"
-    f"    libc = {libc}\n"
-    "    result = libc.syscall(*numbers)\n"
-    "    return result if result >= 0 else -ctypes.get_errno()\n"
-)
-
-
-READS = {
-    "open": "open(path).read()",
-    "os.open": "os.open(path, os.O_RDONLY)",
-    "listdir of its folder": "os.listdir(os.path.dirname(path))",
-    "scandir of its folder": "list(os.scandir(os.path.dirname(path)))",
-    "a symbolic link": "(os.symlink(path, 'link'), open('link').read())",
-    "a hard link": "(os.link(path, 'hard'), open('hard').read())",
-    "through /proc/self/root": "open('/proc/self/root' + path).read()",
-    "through the parent's cwd": "open(f'/proc/{os.getppid()}/cwd' + path).read()",
-    "import": "(sys.path.insert(0, os.path.dirname(path)), __import__('reference'))",
-    "execute": "os.execv('/bin/cat', ['cat', path])",
-    "a subprocess": "__import__('subprocess').check_output(['cat', path])",
-    "mmap": "__import__('mmap').mmap(os.open(path, os.O_RDONLY), 0)",
-    "sendfile": "os.sendfile(1, os.open(path, os.O_RDONLY), 0, 10)",
-    "numpy": "__import__('numpy').fromfile(path, dtype='u1')",
-    "torch": "__import__('torch').from_file(path, size=4, dtype=__import__('torch').uint8)",
-}
+from tests.sandbox.probes import EFFECTS, READS, SYSCALL, SYSCALLS, TRY, source
 
 
 @pytest.mark.parametrize("how", READS.values(), ids=READS.keys())
 def test_a_planted_secret_cannot_be_read_by(how: str, lab: Lab, secret: Path) -> None:
     assert secret.read_text()
-    source = f"{TRY}\ndef attack(path):\n    return attempt(lambda: {how})\n"
-    assert lab.value(source, "attack", str(secret)) in (
+    assert lab.value(source(how), "attack", str(secret)) in (
         "PermissionError",
         "FileNotFoundError",
         "OSError",
@@ -119,46 +83,16 @@ def test_two_workers_share_no_file(lab: Lab) -> None:
     assert lab.value(find, "find") in ("PermissionError", "FileNotFoundError")
 
 
-SYSCALLS = {
-    "ptrace": 101,
-    "process_vm_readv": 310,
-    "process_vm_writev": 311,
-    "pidfd_open": 434,
-    "pidfd_getfd": 438,
-    "kcmp": 312,
-    "mount": 165,
-    "unshare": 272,
-    "setns": 308,
-    "chroot": 161,
-    "bpf": 321,
-    "perf_event_open": 298,
-    "userfaultfd": 323,
-    "io_uring_setup": 425,
-    "memfd_create": 319,
-    "shmget": 29,
-    "msgget": 68,
-    "semget": 64,
-    "add_key": 248,
-    "keyctl": 250,
-    "inotify_init1": 294,
-    "fanotify_init": 300,
-    "socket": 41,
-    "fork": 57,
-    "vfork": 58,
-    "execve": 59,
-    "init_module": 175,
-    "reboot": 169,
-    "setuid": 105,
-    "name_to_handle_at": 303,
-    "open_by_handle_at": 304,
-}
-
-
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="system call numbers of x86_64")
 @pytest.mark.parametrize("number", SYSCALLS.values(), ids=SYSCALLS.keys())
 def test_the_filter_refuses(number: int, lab: Lab) -> None:
     source = f"{SYSCALL}\ndef attack():\n    return raw({number}, 0, 0, 0, 0, 0)\n"
     assert lab.value(source, "attack") == -1  # EPERM
+
+
+@pytest.mark.parametrize("how", EFFECTS.values(), ids=EFFECTS.keys())
+def test_it_cannot_have(how: str, lab: Lab, secret: Path) -> None:
+    assert lab.value(source(how), "attack", str(secret)) in ("PermissionError", "FileNotFoundError")
 
 
 def test_no_other_process_can_be_signalled(lab: Lab) -> None:

@@ -12,7 +12,7 @@ import pytest
 from autograder.sandbox.confine import Confinement
 from autograder.sandbox.users import UserIds, reclaim, running_as
 from tests.sandbox.conftest import Lab
-from tests.sandbox.test_isolation import READS, TRY
+from tests.sandbox.probes import READS, TRY, source
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="submissions may start processes only where we are root")
 
@@ -37,14 +37,13 @@ HONEST = {
 
 @pytest.mark.parametrize("body", HONEST.values(), ids=HONEST)
 def test_what_needs_processes_works(body: str, lab: Lab) -> None:
-    source = f"import multiprocessing, os, subprocess, torch, torch.utils.data\ndef honest():\n    {body}\n"
-    assert lab.value(source, "honest", seconds=30.0, memory_mb=1024) == 3
+    text = f"import multiprocessing, os, subprocess, torch, torch.utils.data\ndef honest():\n    {body}\n"
+    assert lab.value(text, "honest", seconds=30.0, memory_mb=1024) == 3
 
 
 @pytest.mark.parametrize("how", READS.values(), ids=READS.keys())
 def test_a_planted_secret_cannot_be_read_even_so_by(how: str, lab: Lab, secret: Path) -> None:
-    reads = f"def attack(path):\n    return attempt(lambda: {how})\n"
-    reply = lab.run(f"{TRY}\n{reads}", ["attack", str(secret)])
+    reply = lab.run(source(how), ["attack", str(secret)])
     assert reply["replies"][-1].get("value") != "succeeded"
     assert "f00dfeed" not in str(reply)
 
@@ -63,8 +62,8 @@ SURVIVORS = {
 
 @pytest.mark.parametrize("action", SURVIVORS.values(), ids=SURVIVORS)
 def test_nothing_outlives_the_check(action: str, lab: Lab) -> None:
-    source = f"{TRY}\ndef attack():\n    {action}\n    return 1\ndef later():\n    time.sleep(0.1)\n"
-    report = lab.run(source, "attack", "later", seconds=2.0)
+    text = f"{TRY}\ndef attack():\n    {action}\n    return 1\ndef later():\n    time.sleep(0.1)\n"
+    report = lab.run(text, "attack", "later", seconds=2.0)
     assert not running_as((report["uid"],))
     assert not [path for path in Path("/dev/shm").iterdir() if path.lstat().st_uid == report["uid"]]
     assert lab.value("def honest():\n    return 2\n", "honest") == 2
@@ -72,13 +71,13 @@ def test_nothing_outlives_the_check(action: str, lab: Lab) -> None:
 
 def test_memory_of_all_processes_counts(lab: Lab) -> None:
     hold = "[os.fork() or (kept.append(bytearray(b'x') * (200 << 20)), time.sleep(60)) for _ in range(4)]"
-    source = f"{TRY}\nkept = []\ndef attack():\n    {hold}\n    time.sleep(60)\n"
-    assert lab.run(source, "attack", seconds=20.0, memory_mb=256)["replies"][-1]["lost"] == "memory"
+    text = f"{TRY}\nkept = []\ndef attack():\n    {hold}\n    time.sleep(60)\n"
+    assert lab.run(text, "attack", seconds=20.0, memory_mb=256)["replies"][-1]["lost"] == "memory"
 
 
 def test_the_network_stays_closed(lab: Lab) -> None:
-    source = f"{TRY}\ndef attack():\n    return [attempt(lambda: socket.socket(f)) for f in (2, 10, 16, 17, 38, 40)]\n"
-    assert set(lab.value(source, "attack")) == {"PermissionError"}
+    text = f"{TRY}\ndef attack():\n    return [attempt(lambda: socket.socket(f)) for f in (2, 10, 16, 17, 38, 40)]\n"
+    assert set(lab.value(text, "attack")) == {"PermissionError"}
 
 
 def test_what_a_killed_grading_left_ends_with_the_next_that_takes_its_users() -> None:
