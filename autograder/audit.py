@@ -43,6 +43,7 @@ class Subject:
         name: of the variant, the mistake, …
         source: the text of the submission.
         lost: names of the checks that must not pass; None where only the task's matter.
+        may: names of checks that may pass or not.
         exact: whether every other check must pass.
         select: names of the checks to run, empty for all.
     """
@@ -51,6 +52,7 @@ class Subject:
     name: str
     source: str
     lost: frozenset[str]
+    may: frozenset[str] = frozenset()
     exact: bool = True
     select: tuple[str, ...] = ()
 
@@ -97,7 +99,8 @@ class Audit:
         for path in self._submissions("correct"):
             yield Subject("variant", path.stem, path.read_text(), frozenset())
         for mistake in load_mistakes(self.assignment):
-            yield Subject("mistake", mistake.name, mistaken_source(reference, mistake), frozenset(mistake.fails))
+            source, fails, may = mistaken_source(reference, mistake), frozenset(mistake.fails), mistake.may_fail
+            yield Subject("mistake", mistake.name, source, fails, may=frozenset(may))
         yield from self._worthless(reference)
         for path in self._submissions("hostile"):
             yield self._hostile(path)
@@ -167,7 +170,7 @@ class Audit:
         pending = {line.check for line in run.lines if line.outcome.is_pending}
         if kept := sorted(subject.lost - lost - pending):
             yield f"passes {', '.join(kept)}"
-        if subject.exact and (extra := sorted(lost - subject.lost)):
+        if subject.exact and (extra := sorted(lost - subject.lost - subject.may)):
             yield f"loses {', '.join(extra)}"
         if subject.kind == "reference" and run.max_score != FULL:
             yield f"the points add up to {run.max_score:g}, not {FULL:g}"

@@ -32,6 +32,8 @@ from autograder.stopwatch import watch
 from autograder.suite import check_files, merged, run_pytest
 from autograder.world import Case, World
 
+CUDA_MEMORY_MB = 8192  # of the host, for the context of a device and the large answers that it gives
+
 
 def main(connection: socket.socket, sandbox: Sandbox) -> None:
     """Grade the job that comes down the connection."""
@@ -75,7 +77,8 @@ class Grading:
         sources = Sources(
             assignment.deliverable, Path(self.job.submission), Path(self.job.helpers) if self.job.helpers else None
         )
-        limits = Limits(assignment.limits.call_seconds, assignment.limits.memory_mb)
+        memory_mb = CUDA_MEMORY_MB if self.job.device == "cuda" else assignment.limits.memory_mb
+        limits = Limits(assignment.limits.call_seconds, memory_mb)
         preflight(self.sandbox, sources, limits, [Path(path) for path in self.job.secrets])
         self.emit(
             {

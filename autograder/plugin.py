@@ -40,6 +40,8 @@ UNDIAGNOSED = (
     "garbled",
     "forbidden",
     "slow",
+    "cost",
+    "tampered",
 )  # no known mistake does that
 
 

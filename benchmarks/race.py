@@ -19,7 +19,7 @@ from rich.table import Table
 
 from autograder.assignment import Targets
 from autograder.checks.boxed import BoxedRunner
-from autograder.checks.race import CHANCE, Times, pin, run_stages
+from autograder.checks.race import CHANCE, Times, awake, pin, run_stages
 from autograder.sandbox.box import fork_zygote
 from autograder.sandbox.confine import Confinement
 from autograder.sandbox.folders import remove_tree, run_folder
@@ -127,9 +127,8 @@ def raced(student: BoxedRunner, reference: BoxedRunner, units: int) -> Times:
 
     def pair() -> None:
         for racer in CHANCE.sample((student, reference), 2):
-            racer.thaw()
-            racer.answer(asked(units if racer is student else UNITS))
-            racer.freeze()
+            with awake(racer):
+                racer.answer(asked(units if racer is student else UNITS))
         times.add(student.seconds, reference.seconds)
 
     run_stages(times, pair, lambda: pin(student, reference))

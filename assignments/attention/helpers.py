@@ -44,3 +44,13 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, dict | list | tuple | set):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _tensors(item)
+
+
+def draw_streaming(generator: torch.Generator) -> list[Any]:
+    """q, k, v and causal, of the race on a GPU."""
+    return [*(torch.randn(16, 4096, 64, generator=generator, device=generator.device) for _ in range(3)), True]
+
+
+def library_streaming(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    """The library's own operation, for comparison."""
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)

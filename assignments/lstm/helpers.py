@@ -58,3 +58,27 @@ def losses_on_hello(submission: ModuleType, hidden: int, steps: int, rate: float
         readout = [(item - rate * slope).detach().requires_grad_() for item, slope in zip(readout, slopes, strict=True)]
         losses.append(loss.item())
     return losses
+
+
+def _drawn(generator: torch.Generator, *shapes: tuple[int, ...]) -> list[torch.Tensor]:
+    return [torch.randn(shape, generator=generator, device=generator.device) / 23 for shape in shapes]
+
+
+def draw_lstm_fast(generator: torch.Generator) -> list[torch.Tensor]:
+    """x, h0, c0, W, U and b, of the race on a GPU."""
+    return _drawn(generator, (64, 128, 256), (64, 512), (64, 512), (2048, 256), (2048, 512), (2048,))
+
+
+def library_lstm_fast(
+    x: torch.Tensor, h0: torch.Tensor, c0: torch.Tensor, W: torch.Tensor, U: torch.Tensor, b: torch.Tensor
+) -> torch.Tensor:
+    """The library's own operation, for comparison."""
+    weights = [W, U, b, torch.zeros_like(b)]
+    return torch.lstm(x, (h0[None], c0[None]), weights, True, 1, 0.0, True, False, True)[0]
+
+
+def draw_bi_lstm_fast(generator: torch.Generator) -> list[Any]:
+    """x, lengths and the parameters of both directions, of the race on a GPU."""
+    x, *parameters = _drawn(generator, (64, 64, 256), *2 * [(2048, 256), (2048, 512), (2048,)])
+    lengths = torch.randint(32, 65, (64,), generator=generator, device=generator.device)
+    return [x, lengths, tuple(parameters[:3]), tuple(parameters[3:])]

@@ -27,7 +27,7 @@ def test_multi_head_cost(cost, limits, draw):
 
 
 @pytest.mark.task("flash", kind="cost")
-@weight(5)
+@weight(2)
 @number("7.8")
 def test_streaming_cost(cost, limits, draw):
     """StreamingAttention: key blocks of at most 256, never as much memory as T x T scores, no loop over queries"""

@@ -10,7 +10,7 @@ SAMPLES, FEATURES, COMPONENTS = 40, 600, 3
 
 
 @pytest.mark.task("pca_fast", kind="cost")
-@weight(5)
+@weight(2)
 @number("7.6")
 def test_pca_fast_cost(cost, limits, draw):
     """pca_fast: nothing of size d x d for n << d, forward and backward, and few operations"""

@@ -7,7 +7,7 @@ SIZES = {"N": 2, "C_in": 3, "C_out": 2, "H": 7, "W": 6}
 
 
 @pytest.mark.task("conv2d_fast", kind="cost")
-@weight(5)
+@weight(2)
 @number("8.5")
 def test_conv2d_fast_cost(cost, limits, draw):
     """conv2d_fast: few operations, and no more of them for more images, channels or pixels"""

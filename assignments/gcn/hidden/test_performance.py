@@ -38,7 +38,7 @@ def test_spmm_cost(cost, limits, draw):
 
 
 @pytest.mark.task("gcn_fast", kind="cost")
-@weight(5)
+@weight(2)
 @number("7.5")
 def test_fast_cost(cost, limits, draw):
     """gcn_fast: few operations however large the graph, and no n x n tensor"""

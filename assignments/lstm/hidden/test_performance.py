@@ -21,7 +21,7 @@ def doubled(measured: Any, *names: str) -> dict[str, Any]:
 
 
 @pytest.mark.task("lstm_fast", kind="cost")
-@weight(5)
+@weight(2)
 @number("5.5")
 @visibility("after_published")
 def test_lstm_fast_cost(cost, limits, draw):
@@ -36,7 +36,7 @@ def test_lstm_fast_cost(cost, limits, draw):
 
 
 @pytest.mark.task("bidirectional", kind="cost")
-@weight(5)
+@weight(2)
 @number("8.5")
 @visibility("after_published")
 def test_bidirectional_cost(cost, limits, draw):

@@ -18,7 +18,7 @@ def projection_state(draw):
 
 
 @pytest.mark.task("residual_fast", kind="cost")
-@weight(5)
+@weight(2)
 @number("7.5")
 def test_residual_fast_cost(cost, limits, draw):
     """residual_fast: fewer operations on feature maps than the block needs, however many images and pixels"""

@@ -96,7 +96,7 @@ def pca_fast(x, k):
     centred = x - mean
     side = centred if x.shape[0] <= x.shape[1] else centred.T
     basis = torch.eye(len(side), min(2 * k + 2, len(side)), dtype=x.dtype)
-    for _ in range(12):
+    for _ in range(4):
         basis, _ = torch.linalg.qr(side @ (side.T @ basis))
     scores = side.T @ basis
     rotation = torch.linalg.eigh(scores.T @ scores).eigenvectors.flip(1)[:, :k]
