@@ -219,6 +219,7 @@ HABITS = {
     "gradients off": "import torch\ntorch.set_grad_enabled(False)",
     "inference mode": "import torch\nMODE = torch.inference_mode()\nMODE.__enter__()",
     "detects anomalies": "import torch\ntorch.autograd.set_detect_anomaly(True)",
+    "less precise products": "import torch\ntorch.set_float32_matmul_precision('medium')",
     "deterministic": "import torch\ntorch.use_deterministic_algorithms(True)",
     "threads of torch": "import torch\ntorch.set_num_threads(4)\ntorch.set_num_interop_threads(2)",
     "a device": "import torch\ntorch.set_default_device('cuda' if torch.cuda.is_available() else 'cpu')",
@@ -438,6 +439,41 @@ def test_what_cannot_work_is_explained_with_what_to_change(graded: Graded, habit
 @pytest.mark.parametrize("kind", ["ValueError", "TypeError", "ZeroDivisionError", "", "EOFErrors"])
 def test_a_mistake_of_the_code_itself_gets_no_advice_about_the_machine(kind: str) -> None:
     assert advice(kind, "No module named 'x'") == ""
+
+
+SWITCHED = """
+import torch, tracemalloc
+tracemalloc.start()
+torch.set_num_threads(4)
+torch.autograd.set_detect_anomaly(True)
+torch.use_deterministic_algorithms(True)
+torch.set_float32_matmul_precision("medium")
+torch.set_grad_enabled(False)
+np.seterr(all="raise")
+"""
+STATE = """assert torch.is_grad_enabled() and not torch.is_anomaly_enabled() and torch.get_num_threads() == 1
+    assert not tracemalloc.is_tracing() and not torch.are_deterministic_algorithms_enabled()
+    assert torch.get_float32_matmul_precision() == "highest" and np.geterr()["under"] == "ignore"
+    return 2 * x"""
+
+
+def test_no_switch_that_slows_down_or_rounds_reaches_a_call(graded: Graded) -> None:
+    text = changed(("return 2 * x", STATE), ("import torch\n", SWITCHED))
+    assert lost(graded(text, ("test_double", "test_scale"))) == []
+
+
+MIXED = [
+    "torch.nn.functional.linear(x, self.fc.weight.float(), None)", "x @ torch.ones(3, 4)",
+    "torch.nn.functional.conv1d(x[None], torch.ones(1, 5, 1))",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", MIXED)
+def test_two_dtypes_in_one_call_are_explained(graded: Graded, call: str) -> None:
+    run = graded(changed(("return torch.relu(self.fc(x))", f"return torch.relu({call})")), FEW)
+    told = next(line.message for line in run.lines if line.check == "test_layer")
+    assert "Two dtypes meet here." in told
+    assert "torch.set_default_dtype" in told
 
 
 def test_a_missing_module_without_a_name_is_explained_too() -> None:

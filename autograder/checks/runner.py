@@ -21,6 +21,13 @@ NO_PACKAGE = (
     "SciPy, PyTorch and Matplotlib, and of your own files only this one. Take the import out, or put it, with the code "
     f"that uses it, {BELOW}."
 )
+TWO_DTYPES = re.compile(
+    r"same dtype|scalar type \w+ but found|FloatTensor\).*DoubleTensor\)|DoubleTensor\).*FloatTensor\)"
+)
+SAME_DTYPE = (
+    "Two dtypes meet here. Make tensors and parameters with the dtype of the inputs (`dtype=x.dtype`), and do not call "
+    "`torch.set_default_dtype`: inputs come as float32 and as float64."
+)
 ALONE = "Where your code is graded there are no other programs, no network, and no files but those that it writes there"
 ADVICE = {  # by exception: what to change, where it is not the code that is wrong but where it expects to run
     "EOFError": f"Nobody is there to answer `input()` when your code is graded. Use a constant, or put it {BELOW}.",
@@ -136,6 +143,8 @@ def advice(kind: str, message: str) -> str:
     if kind == "ModuleNotFoundError":
         named = re.search(r"No module named '([\w.]+)'", message)
         return "\n" + NO_PACKAGE.format(f"`{named[1].partition('.')[0]}`" if named else "this module")
+    if kind == "RuntimeError" and TWO_DTYPES.search(message):
+        return f"\n{SAME_DTYPE}"
     return f"\n{ADVICE[kind]}" if kind in ADVICE else ""
 
 

@@ -10,6 +10,7 @@ import builtins
 import importlib
 import os
 import sys
+import tracemalloc
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -61,6 +62,19 @@ class _NoWindow(MetaPathFinder, Loader):
         """It is complete already."""
 
 
+def _unswitch() -> None:
+    """Turn off what slows down or rounds, and was left on: a race is not the place to look for errors."""
+    tracemalloc.stop()
+    torch.autograd.set_detect_anomaly(False)
+    if torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+    if torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(False)
+    with suppress(RuntimeError):  # it was set by the newer of two interfaces that do not mix
+        if torch.get_float32_matmul_precision() != "highest":
+            torch.set_float32_matmul_precision("highest")
+
+
 @dataclass(frozen=True)
 class Ground:
     """What every request starts from: the state that the import left."""
@@ -82,6 +96,7 @@ class Ground:
         with suppress(OSError):  # it may have removed that one too
             os.chdir(self.folder)
         torch.set_default_dtype(self.dtype)
+        _unswitch()
         with warnings.catch_warnings(), np.errstate(**FRESH), torch.inference_mode(False), torch.enable_grad():  # type: ignore[arg-type]
             warnings.simplefilter("ignore")
             yield
