@@ -1,9 +1,10 @@
-"""Limits of the cost checks against what submissions need: the reference, every correct variant, and the naive one,
-which is right everywhere and must lose these checks. Figures are those of real gradings."""
+"""Limits of the cost checks and races against what submissions need: the reference, every correct variant, and the
+naive one, which is right everywhere and must lose these checks. Figures are those of real gradings."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,39 +19,50 @@ SEEDS = (1, 2)
 
 @dataclass(frozen=True)
 class Graded:
-    """A cost check's line for one submission."""
+    """A check's line for one submission."""
 
     submission: str
     line: Line
 
     @property
+    def figures(self) -> list[dict[str, Any]]:
+        """Name, value and limit. In a race all points end at the target, and none are left from the limit on."""
+        race = self.line.figures.get("race")
+        if race is None or race["ratio"] is None:
+            return list(self.line.figures.get("cost", []))
+        limit = race["limit" if self.submission == "naive" else "target"]
+        return [{"name": "times the reference", "value": race["ratio"], "limit": limit}]
+
+    @property
     def shares(self) -> dict[str, float]:
         """Value over limit of each figure."""
-        return {figure["name"]: figure["value"] / figure["limit"] for figure in self.line.figures.get("cost", [])}
+        return {figure["name"]: figure["value"] / figure["limit"] for figure in self.figures}
 
-    def value(self, figure: str) -> int:
+    def value(self, figure: str) -> float:
         """What the submission needs of a figure."""
-        return next(item["value"] for item in self.line.figures["cost"] if item["name"] == figure)
+        return float(next(item["value"] for item in self.figures if item["name"] == figure))
 
 
 def main(names: Sequence[str]) -> None:
     """Print a table for each assignment."""
     for name in names:
         assignment = load_assignment(name)
-        checks = tuple(check.name for check in points(assignment) if check.kind == "cost")
+        checks = tuple(check.name for check in points(assignment) if check.kind in ("cost", "race"))
         if checks:
             Console().print(compared(assignment, checks))
 
 
 def compared(assignment: Assignment, checks: tuple[str, ...]) -> Table:
     """Rows are figures of checks; growth has its own limit, which no margin is asked of."""
-    table = Table(title=f"{assignment.name}: cost checks, seeds {', '.join(map(str, SEEDS))}")
+    table = Table(title=f"{assignment.name}: cost checks and races, seeds {', '.join(map(str, SEEDS))}")
     for heading in ("check, figure", "reference", "worst variant", "naive", "limit", "limit/worst", "naive/limit"):
         table.add_column(heading, justify="left" if heading == "check, figure" else "right")
     with Engine(preload=assignment.preload) as engine:
         graded = [item for path in submissions(assignment) for item in lines(engine, assignment, path, checks)]
     for check in checks:
         mine = [item for item in graded if item.line.check == check]
+        if mine[0].line.outcome is Outcome.DEFERRED:
+            continue
         table.add_row(f"[bold]{check}[/bold]", *verdicts(mine), end_section=False)
         for cells in rows(mine):
             table.add_row(*cells)
@@ -98,10 +110,15 @@ def rows(graded: list[Graded]) -> Iterator[tuple[str, ...]]:
         variant = worst["variants"]
         yield (
             f"  {figure}",
-            f"{worst['reference'].value(figure):,}",
-            f"{variant.value(figure):,} ({variant.submission})",
-            f"{worst['naive'].value(figure):,}" if outside else "not reached",
-            f"{variant.value(figure) / variant.shares[figure]:,.0f}",
+            f"{worst['reference'].value(figure):,.10g}",
+            f"{variant.value(figure):,.10g} ({variant.submission})",
+            f"{worst['naive'].value(figure):,.10g}" if outside else "not reached",
+            f"{variant.value(figure) / variant.shares[figure]:,.10g}",
             f"{inside:.2f}{'' if inside >= MARGIN or ' when ' in figure else ' <'}",
-            f"{outside:.2f}",
+            f"{outside:.2f}" if outside else f"({stopped(worst['naive'].line)})",
         )
+
+
+def stopped(line: Line) -> str:
+    """What ended a check before there were figures."""
+    return line.message.rpartition("\n")[2]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from autograder.assignment import assignment_names, load_assignment, points
 from autograder.cli import cli
 from autograder.errors import UsageError
 from autograder.grading import Engine, Options, grade
@@ -189,3 +190,17 @@ def test_the_race_runs_on_a_gpu(engine: Engine, course: Path, tmp_path: Path) ->
     line = line_of(run, "test_affine_gpu")
     assert line.outcome is Outcome.PASSED, line.message or run.reason
     assert "NVIDIA" in run.device
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", assignment_names())
+def test_every_reference_keeps_up_with_itself_on_a_gpu(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prints the figures that no points hang on: ratio to the library's operation, share of the roofline."""
+    assignment = load_assignment(name)
+    checks = tuple(check.name for check in points(assignment) if check.name.endswith("_gpu"))
+    run = grade(name, assignment.solution, options=Options(seed=1, device="cuda", select=checks))
+    assert checks
+    for line in (line for line in run.lines if line.check in checks):
+        with capsys.disabled():
+            print(line.check, line.outcome, {**line.figures, "race": line.figures.get("race", {}).get("ratio")})
+        assert line.outcome is Outcome.PASSED, line.message
