@@ -11,13 +11,14 @@ import jsonschema
 import pytest
 
 from autograder import gradescope
-from autograder.assignment import load_assignment
+from autograder.assignment import load_assignment, points
 from autograder.gradescope import main
 from autograder.grading import Options, run_seed
 from autograder.release import bundles
 
 COURSE = Path(__file__).parent / "course"
 MINI = load_assignment("mini", COURSE)
+CHECKS = len(points(MINI))
 REFERENCE = MINI.solution.read_text()
 SCHEMA = json.loads((Path(gradescope.__file__).parent / "results.schema.json").read_text())
 OURS = "not your fault"
@@ -80,7 +81,7 @@ def test_nothing_submitted_scores_nothing_and_says_so(home: Path) -> None:
     assert (score(found), status(found)) == (0, "unreadable")
     assert "mini.py" in found["output"]
     assert OURS not in found["output"]
-    assert len(found["tests"]) == 10
+    assert len(found["tests"]) == CHECKS
 
 
 HOSTILE = """
@@ -124,7 +125,7 @@ def test_a_hostile_submission_in_a_zip_reads_nothing_and_writes_no_results(home:
 
 def test_a_submission_that_ends_its_process_still_has_every_line(home: Path) -> None:
     found = graded(home, f"{REFERENCE}\nimport os\nos._exit(0)\n")
-    assert (score(found), status(found), len(found["tests"])) == (0, "graded", 10)
+    assert (score(found), status(found), len(found["tests"])) == (0, "graded", CHECKS)
     assert "ended the whole process" in found["output"]
 
 

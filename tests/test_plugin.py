@@ -335,7 +335,8 @@ def test_a_score_counts_for_nothing_where_a_case_does_not_pass(runs: dict[str, R
 
 
 def test_an_entry_for_the_leaderboard_is_in_the_results(runs: dict[str, Run]) -> None:
-    assert [(entry.name, entry.value, entry.order) for entry in runs["solved"].leaderboard] == [("speed", 12, "asc")]
+    entries = [(entry.name, entry.value, entry.order) for entry in runs["solved"].leaderboard]
+    assert [entry for entry in entries if entry[0] == "speed"] == [("speed", 12, "asc")]
 
 
 # Cases ------------------------------------------------------------------------------------------------------------

@@ -179,7 +179,8 @@ def test_what_lies_about_does_not_travel(made: dict[str, Bundle], course: Path) 
 def test_the_autograder_holds_what_grading_needs(made: dict[str, Bundle]) -> None:
     files = made["autograder"].files
     folder = {path for path in files if path.startswith(("assignments/", "solutions/"))}
-    names = ("assignment.toml", "mistakes.toml", "helpers.py", "public/test_public.py", "hidden/test_hidden.py")
+    names = ["assignment.toml", "mistakes.toml", "helpers.py", "public/test_public.py"]
+    names += [f"hidden/{name}.py" for name in ("test_hidden", "test_race")]
     assert folder == {"solutions/mini.py", *(f"assignments/mini/{name}" for name in names)}
     package = ROOT / "autograder"
     modules = {f"autograder/{path.relative_to(package).as_posix()}" for path in package.rglob("*.py") if path.is_file()}
