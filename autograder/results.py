@@ -314,6 +314,11 @@ def summary(run: Run) -> str:
     return "\n".join([_verdict(run), *notes])
 
 
+def are_points(number: float) -> str:
+    """`1 point is`, `2.5 points are`."""
+    return f"{number:g} point{' is' if number == 1 else 's are'}"
+
+
 def _verdict(run: Run) -> str:
     if any(line.visibility != "visible" for line in run.lines):
         return f"{run.submission_name} was graded. Some checks are shown later, so this is not the whole result."
@@ -321,7 +326,7 @@ def _verdict(run: Run) -> str:
     parts = [
         f"{run.submission_name} was graded: {run.score:g} of {run.max_score:g} points.",
         f"{open_lines} of {len(run.lines)} checks did not pass; each says why." if open_lines else "",
-        f"{run.pending:g} points are not measured yet." if run.pending else "",
+        f"{are_points(run.pending)} not measured yet." if run.pending else "",
     ]
     return " ".join(part for part in parts if part)
 

@@ -173,7 +173,7 @@ def amount(number: float, unit: str = "") -> str:
             if abs(number) >= factor:
                 return f"{number / factor:.3g} {name}"
     end = f" {unit}" if unit else ""
-    if number == int(number) and abs(number) < 1e7:
+    if (number == int(number) or abs(number) >= 1000) and abs(number) < 1e7:
         return f"{int(number):,}{end}"
     return f"{number:.3g}{end}"
 

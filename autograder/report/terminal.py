@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autograder.report.signs import SIGNS, points, sign
-from autograder.results import Line, Outcome, Run, opening
+from autograder.results import Line, Outcome, Run, are_points, opening
 
 
 class GradingProgress:
@@ -130,5 +130,5 @@ def _total(run: Run) -> Text:
     text = Text(f"{points(run.score)} of {points(run.max_score)} points", style="bold")
     text.append(f"  {parts or 'no checks'}; seed {run.seed}, {run.duration:.1f} s", style="not bold")
     if run.pending:
-        text.append(f"\n{points(run.pending)} points are not measured yet", style="cyan")
+        text.append(f"\n{are_points(run.pending)} not measured yet", style="cyan")
     return text
