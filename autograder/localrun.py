@@ -14,6 +14,7 @@ from autograder.checks import LocalRunner
 from autograder.checks.runner import NO_PACKAGE, PACKAGES, advice
 from autograder.errors import SubmissionError
 from autograder.plugin import ChecksPlugin
+from autograder.sandbox.courtesy import stand_in_for_ipython
 from autograder.sandbox.poison import poison
 from autograder.sandbox.steps import Submission
 from autograder.sandbox.worker import Sources, describe, load_submission
@@ -57,6 +58,7 @@ def _imported(sources: Sources) -> Submission:
         SubmissionError: it cannot be imported; the message says where.
     """
     poison()
+    stand_in_for_ipython()
     try:
         return load_submission(sources)
     except (Exception, SystemExit) as error:

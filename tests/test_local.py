@@ -213,6 +213,12 @@ def test_a_package_that_is_imported_on_a_condition_is_not_noted(folder: Path, ch
     assert "Note: " not in check("mini.py").out
 
 
+def test_a_notebook_that_was_exported_as_a_module_passes(folder: Path, check: Check) -> None:
+    magic = "get_ipython().run_line_magic('matplotlib', 'inline')\nget_ipython().system('ls')\n"
+    (folder / "mini.py").write_text(f"# coding: utf-8\n{magic}{REFERENCE}")
+    assert check("mini.py").code == 0
+
+
 def test_a_file_that_is_not_there_is_named(check: Check) -> None:
     done = check("nowhere.py")
     assert done.code == 2

@@ -32,8 +32,13 @@ def welcome() -> None:
     for name, descriptor in (("stdout", 1), ("stderr", 2)):  # the old ones take the pipe for a file
         setattr(sys, name, open(descriptor, "w", encoding="utf-8", errors="backslashreplace", closefd=False))  # noqa: SIM115
     os.environ.update(USER="student", LOGNAME="student")
-    vars(builtins)["get_ipython"] = _NoNotebook
+    stand_in_for_ipython()
     sys.meta_path.insert(0, _NoWindow())
+
+
+def stand_in_for_ipython() -> None:
+    """Let what a notebook was exported to call `get_ipython`."""
+    vars(builtins).setdefault("get_ipython", _NoNotebook)
 
 
 class _NoNotebook:
