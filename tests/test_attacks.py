@@ -42,24 +42,23 @@ def test_with_everything_on_no_attack_succeeds(only: str) -> None:
 
 @ROOT_ONLY
 def test_what_a_lost_protection_lets_through_is_found_named_and_counted() -> None:
-    found = fought("root, neither", "a process") | fought("root, no Landlock", "writes: /tmp/")
-    process, note = found["root, neither"], found["root, no Landlock"]
-    assert [(attack, group) for attack, group, _ in process.breaches] == [("effects: a process", "effects")]
-    assert {gain for _, _, gain in note.breaches} == {"succeeded", "left /tmp/probe-of-deepgrade"}
-    wrong, text = shown(process, note)
+    process = fought("root, neither", "effects: a process")["root, neither"]
+    assert process.breaches == [("effects: a process", "effects", "succeeded")]
+    wrong, text = shown(process)
     assert wrong == 0, "weaker configurations are told of, not held to anything"
     assert "stamped “any”" in text
     assert "effects: a process: succeeded" in text
-    assert not Path("/tmp/probe-of-deepgrade").exists()
 
 
 @ROOT_ONLY
 def test_a_refused_configuration_is_shown_with_its_refusal_lifted() -> None:
-    found = fought("not root, no Landlock", "reads_solutions")
+    found = fought("not root, no Landlock", "writes: /tmp/")
     refused, lifted = found["not root, no Landlock"], found["not root, no Landlock, refusal lifted"]
     assert "landlock is missing here" in refused.refused
     assert not refused.attacks
-    assert [gain for _, _, gain in lifted.breaches] == ["points for corr2d, quiz"]
+    assert {gain for _, _, gain in lifted.breaches} == {"succeeded", "left /tmp/probe-of-deepgrade"}
+    assert not Path("/tmp/probe-of-deepgrade").exists()
+    assert "refused; here for proof" in shown(lifted)[1]
 
 
 @ROOT_ONLY

@@ -24,7 +24,7 @@ from autograder.grading import Options, grade
 from autograder.plain import clean
 from autograder.results import Run, to_gradescope
 from autograder.sandbox import linux
-from autograder.sandbox.confine import Confinement
+from autograder.sandbox.confine import SHARED_MEMORY, Confinement
 from autograder.sandbox.folders import remove_tree, run_folder
 from autograder.sandbox.users import BLOCK, BLOCKS, FIRST_UID
 
@@ -106,26 +106,25 @@ class Field:
         from autograder.sandbox.box import fork_zygote
 
         probes = runpy.run_path(str(self.home / "attacks" / "probes.py"))
-        groups = {name: group for name, group in probes["GROUPS"].items() if not self._allowed(name)}
         folder = run_folder()
         self.known.add(str(folder))
         sandbox = fork_zygote(folder, self.confinement)
         self.servants = _children(os.getpid())
         try:
-            for group, entries in groups.items():
+            for group, entries in probes["GROUPS"].items():
                 for name, expression in entries.items():
-                    if f"{group}: {name}" not in skip and only in f"{group}: {name}":
-                        tell(begins=f"{group}: {name}", group=group)
+                    told = f"{group}: {name}"
+                    if told not in skip and only in told and not self._allowed(group, name):
+                        tell(begins=told, group=group)
                         gains = self._probed(sandbox, folder / "probe", probes["source"](expression))
-                        self._tell(f"{group}: {name}", group, gains)
+                        self._tell(told, group, gains)
         finally:
             sandbox.close()
             remove_tree(folder)
 
-    def _allowed(self, group: str) -> bool:
-        """Starting processes is no breach where the assignment asks for it; their leavings are looked for all the
-        same."""
-        return group == "effects" and self.confinement.processes
+    def _allowed(self, group: str, name: str) -> bool:
+        """What is no breach where the assignment asks for processes: those, and the memory that they share."""
+        return self.confinement.processes and (group == "effects" or name.startswith(SHARED_MEMORY))
 
     def _probed(self, sandbox: Any, folder: Path, source: str) -> Iterator[str]:
         from autograder.sandbox.limits import Limits, WorkerLost
@@ -184,7 +183,8 @@ class Field:
                 if trace.startswith("process "):
                     os.kill(int(trace.split()[1]), signal.SIGKILL)
                 elif trace.startswith("/"):
-                    shutil.rmtree(trace) if Path(trace).is_dir() else os.unlink(trace)
+                    path = Path(trace.partition(" of ")[0])
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
                 elif trace.endswith("of System V"):
                     kind, number, *_ = trace.split()
                     getattr(linux.libc, f"{kind}ctl")(int(number), 0, 0, 0)  # IPC_RMID, wherever a call expects it

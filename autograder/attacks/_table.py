@@ -18,6 +18,9 @@ GROUPS = {
 }
 
 
+SHOWN = 3  # gains of one attack
+
+
 def show(campaigns: Sequence[Campaign], console: Console) -> int:
     """Print everything.
 
@@ -60,5 +63,9 @@ def _named(campaign: Campaign, console: Console) -> None:
         console.print(f"\n[bold]{escape(campaign.site.name)}[/]: {escape(campaign.refused)}", highlight=False)
     if campaign.breaches:
         console.print(f"\n[bold]{escape(campaign.site.name)}[/], what succeeded:", highlight=False)
+    gains: dict[str, list[str]] = {}
     for attack, _, gain in campaign.breaches:
-        console.print(f"  {escape(attack)}: {escape(gain)}", highlight=False, soft_wrap=True)
+        gains.setdefault(attack, []).append(gain)
+    for attack, won in gains.items():
+        more = f"; {len(won) - SHOWN} more" if len(won) > SHOWN else ""
+        console.print(f"  {escape(attack)}: {escape('; '.join(won[:SHOWN]))}{more}", highlight=False, soft_wrap=True)

@@ -1,11 +1,11 @@
-"""Sends what it was asked to the outside, over every family of socket, and asks the name service."""
+"""Sends what it was asked to the outside, over every family of socket that leads there, and asks the name service."""
 import socket
 
 SENT = []
 
 
 def tell(data):
-    for family in range(45):
+    for family in (number for number in range(45) if number != socket.AF_UNIX):
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_SEQPACKET):
             try:
                 socket.socket(family, kind)
@@ -13,12 +13,7 @@ def tell(data):
             except OSError:
                 pass
     try:
-        socket.socketpair()
-        SENT.append("pair")
-    except OSError:
-        pass
-    try:
-        SENT.append(socket.getaddrinfo("localhost", 80))
+        SENT.append(socket.getaddrinfo("deepgrade.example", 80))
     except OSError:
         pass
 
