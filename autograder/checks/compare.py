@@ -5,6 +5,7 @@ Never broadcasts, never asks the student's objects anything: what comes here is 
 never what was expected.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +134,8 @@ def _compare_numbers(got: Any, expected: Any, what: str, closeness: Closeness) -
         off = f"off by {short(abs(number - expected))}"
         return None if number == expected else Mismatch("value", f"{what} is wrong: {off}")
     dtype = got.dtype if isinstance(got, np.ndarray | np.generic) else None
-    return _compare_values(np.asarray(number, dtype), np.asarray(expected), what, closeness)
+    mine = as_numpy(number) if dtype is None else np.asarray(number, dtype)
+    return _compare_values(mine, np.asarray(expected), what, closeness)
 
 
 def _compare_arrays(got: Any, expected: Array, what: str, closeness: Closeness) -> Mismatch | None:
@@ -145,7 +147,10 @@ def _compare_arrays(got: Any, expected: Array, what: str, closeness: Closeness) 
 
 
 def as_numpy(value: Any) -> np.ndarray:
-    """The numbers of a plain array, tensor or scalar."""
+    """The numbers of a plain array, tensor or scalar. An integer beyond 64 bits becomes a float, maybe inf."""
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        size = float(abs(value)) if value.bit_length() < 1024 else math.inf
+        return np.asarray(size if value > 0 else -size)
     return value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 
 
