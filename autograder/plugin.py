@@ -23,7 +23,7 @@ from autograder.checks import (
 )
 from autograder.checks.cost import Cost
 from autograder.checks.gpurace import GpuRace
-from autograder.checks.race import Inconclusive, Race, Times
+from autograder.checks.race import Inconclusive, Race, Times, pin
 from autograder.errors import GraderError
 from autograder.world import Blocked, Case, Deferred, World
 
@@ -111,6 +111,7 @@ class ChecksPlugin:
         targets = _targets(self.world.assignment.races, request)
         with self.world.rival() as rival:
             race = request.node.stash[RACE] = Race(agrees, rival, Times(targets))
+            pin(race.student, rival)
             yield race
 
     @pytest.fixture

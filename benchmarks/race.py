@@ -92,6 +92,7 @@ def measure(repetitions: int) -> None:
             BoxedRunner(sandbox, sources, Limits(), text=SOURCE) as student,
             BoxedRunner(sandbox, sources, Limits(), text=SOURCE) as reference,
         ):
+            pin(student, reference)
             report(student, reference, repetitions)
     finally:
         sandbox.close()
@@ -131,7 +132,7 @@ def raced(student: BoxedRunner, reference: BoxedRunner, units: int) -> Times:
                 racer.answer(asked(units if racer is student else UNITS))
         times.add(student.seconds, reference.seconds)
 
-    run_stages(times, pair, lambda: pin(student, reference))
+    run_stages(times, pair)
     return times
 
 

@@ -3,7 +3,7 @@
 import math
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -98,9 +98,8 @@ class BoxedRunner:
             self._worker.thaw()
 
     def pin(self, processor: int) -> None:
-        """Keep the worker on one processor: many threads are worth no more than one there."""
-        if self._worker is not None:
-            self._worker.pin(processor)
+        """Give the worker, which must not have started yet, one processor only."""
+        self.limits = replace(self.limits, processor=processor)
 
     def close(self) -> None:
         """End the worker, if there is one, and keep what was printed."""

@@ -60,7 +60,7 @@ class Racer(Protocol):
         ...
 
     def pin(self, processor: int) -> None:
-        """Keep it on one processor."""
+        """Keep it on one processor, from its start."""
         ...
 
 
@@ -119,7 +119,7 @@ class Times:
         }
 
 
-def run_stages(times: Times, pair: Callable[[], None], prepare: Callable[[], None]) -> None:
+def run_stages(times: Times, pair: Callable[[], None], prepare: Callable[[], None] = lambda: None) -> None:
     """Call `pair`, which adds a turn of each side to `times`, as often as the rule wants; `prepare` before each
     stage."""
     started = time.monotonic()
@@ -137,11 +137,11 @@ def run_stages(times: Times, pair: Callable[[], None], prepare: Callable[[], Non
 
 
 def pin(*racers: Racer) -> None:
-    """All on one processor, chosen anew: its other work slows all alike, and threads are worth no more than one."""
-    if hasattr(os, "sched_getaffinity"):
-        processor = CHANCE.choice(sorted(os.sched_getaffinity(0)))
-        for racer in racers:
-            racer.pin(processor)
+    """All on one processor, before they start: its other work slows all alike, and threads are worth no more than
+    one."""
+    processor = CHANCE.choice(sorted(os.sched_getaffinity(0)))
+    for racer in racers:
+        racer.pin(processor)
 
 
 @contextmanager
@@ -221,7 +221,7 @@ class Race:
         self.agrees.compare(request(), self.tol)
         for _ in range(WARM_UP):
             self._pair(request(), timed=False)
-        run_stages(self.times, lambda: self._pair(request()), lambda: pin(self.student, self.rival))
+        run_stages(self.times, lambda: self._pair(request()))
         self._judge_times()
 
     def _judge_times(self) -> None:

@@ -100,6 +100,7 @@ class Sandbox:
             "uid": uid,
             "memory_mb": limits.memory_mb,
             "reply_bytes": limits.reply_bytes,
+            "processor": limits.processor,
             "confinement": self.confinement.to_dict(),
             "name": sources.name,
             "path": str(sources.path),
@@ -174,11 +175,6 @@ class Worker:
         """Let it run on."""
         if self._open:
             os.kill(self.pid, signal.SIGCONT)
-
-    def pin(self, processor: int) -> None:
-        """Keep all its threads on one processor; it has no system call to leave it."""
-        for thread in os.listdir(f"/proc/{self.pid}/task") if self._open else ():
-            os.sched_setaffinity(int(thread), {processor})
 
     def watch(self) -> None:
         """Raise where the worker takes more memory or disk than it may."""

@@ -93,6 +93,8 @@ def _become_worker(command: dict[str, Any], descriptors: list[int], parent: int)
     for source, target in ((null, 0), (output, 1), (output, 2), (request, 3), (reply, 4)):
         os.dup2(source, target)
     os.closerange(5, 1 << 16)
+    if command["processor"] is not None:  # for good: once confined, there is no call to leave it
+        os.sched_setaffinity(0, {command["processor"]})
     cell = Cell(Path(command["folder"]), tuple(map(Path, command["readable"])), command["uid"], command["memory_mb"])
     confine(cell, Confinement(**command["confinement"]), parent)
     sources = Sources(command["name"], Path(command["path"]), Path(command["helpers"]) if command["helpers"] else None)

@@ -195,3 +195,23 @@ def test_nothing_hidden_is_in_a_workers_memory(labs: Any) -> None:
         "    return sum(token in str(o) for o in gc.get_objects() if isinstance(o, str))\n"
     )
     assert labs("root").value(source, "attack", "f00d") == 0
+
+
+SPINNING = """
+import threading
+
+
+def spin():
+    while True:
+        pass
+
+
+def start():
+    threading.Thread(target=spin, daemon=True).start()
+"""
+
+
+def test_a_worker_that_must_stand_still_does_with_all_its_threads(lab: Lab) -> None:
+    found = lab.run(SPINNING, "start", freeze=True)
+    assert found["frozen"] == 0
+    assert found["thawed"] > 0
