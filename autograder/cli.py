@@ -86,11 +86,14 @@ def grade(
         run = grade(name, submission, options=options, progress=progress)
     if earlier and not run.has_fault:
         run = merged(earlier, run)
-    written = [write_results(run, out), write_report(run, out)]
-    if as_json:
-        click.echo(json.dumps(to_gradescope(run), indent=2, allow_nan=False))
-    else:
-        terminal.show(run, console, files=written)
+    written: list[Path] = []
+    try:
+        written += [write_results(run, out), write_report(run, out)]
+    finally:  # a disk that is full is told of, and the result is shown all the same
+        if as_json:
+            click.echo(json.dumps(to_gradescope(run), indent=2, allow_nan=False))
+        else:
+            terminal.show(run, console, files=written)
     sys.exit(run.exit_code)
 
 

@@ -134,10 +134,13 @@ def test_a_fault_of_ours_is_3(run: Run, course: Path, tmp_path: Path) -> None:
     assert no_traceback(done)
 
 
-def test_a_folder_that_cannot_be_written_is_3_and_named(run: Run, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_3_and_named_and_the_result_is_shown_all_the_same(
+    run: Run, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("not a folder")
     done = run("grade", "mini", "nowhere.py", "--out", str(tmp_path / "file"))
     assert done.returncode == 3
+    assert "there is no file" in done.stdout
     assert str(tmp_path / "file") in done.stderr
     assert no_traceback(done)
 
