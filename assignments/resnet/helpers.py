@@ -99,7 +99,8 @@ def logits(
 ) -> torch.Tensor:
     """What a network in evaluation mode makes of images; its weights depend on kind and shape only."""
     with _stand_ins(submission, stand_in), torch.no_grad():
-        out: torch.Tensor = _filled(_built(submission, builder, depth, classes)).eval()(x)
+        network = _filled(_built(submission, builder, depth, classes).to(x.dtype))
+        out: torch.Tensor = network.eval()(x)
         return out
 
 
@@ -110,7 +111,7 @@ def first_layer_gradients(
     norms = []
     for depth in depths:
         torch.manual_seed(seed)
-        network = getattr(submission, builder)(depth, 10).train()
+        network = getattr(submission, builder)(depth, 10).to(x.dtype).train()
         first = [parameter for parameter in network.parameters() if parameter.shape == (64, 3, 7, 7)]
         if len(first) != 1:
             raise LookupError(f"{builder}({depth}) has {len(first)} convolutions of 7x7 from 3 to 64 channels, not 1")
