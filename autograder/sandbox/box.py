@@ -195,7 +195,8 @@ class Worker:
             )
         if status is not None and os.WIFSIGNALED(status):
             name = signal.Signals(os.WTERMSIG(status)).name
-            return WorkerLost("signal", f"crashed the process ({name})")
+            why = ", as the system does where memory runs out" if name == "SIGKILL" else ""
+            return WorkerLost("signal", f"crashed the process ({name}{why})")
         return WorkerLost("exit", "closed its connection to the grader instead of returning")
 
     def drain(self) -> None:

@@ -83,6 +83,7 @@ def experiment(sandbox: Any, folder: Path, wanted: dict[str, Any]) -> dict[str, 
                 if call == "import" and "error" in reply:
                     break
             if wanted.get("freeze"):
+                facts["oom"] = Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip()
                 worker.freeze()
                 facts["frozen"] = ticks_in_a_while(worker.pid)
                 worker.thaw()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +216,8 @@ def test_a_worker_that_must_stand_still_does_with_all_its_threads(lab: Lab) -> N
     found = lab.run(SPINNING, "start", freeze=True)
     assert found["frozen"] == 0
     assert found["thawed"] > 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may say so of a process that cannot be dumped")
+def test_where_memory_runs_out_the_worker_is_the_first_to_go(labs: Callable[..., Lab]) -> None:
+    assert labs("root").run("", freeze=True)["oom"] == "1000"
