@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from autograder.audit import Audit, Verdict
+from autograder.results import Outcome
 
 EXPECTED = {
     "reference": "full marks",
@@ -77,7 +78,7 @@ def _messages(verdicts: list[Verdict], console: Console) -> None:
 
 
 def _matrix(audit: Audit, verdicts: list[Verdict], console: Console) -> None:
-    """Mistakes by checks: × where a check does not pass."""
+    """Mistakes by checks: × where a check does not pass, blank where it was not run."""
     names = [check.name for check in audit.checks]
     for index, check in enumerate(audit.checks, start=1):
         console.print(f"{index:3d}  {check.name}  ({check.task})", highlight=False)
@@ -85,6 +86,6 @@ def _matrix(audit: Audit, verdicts: list[Verdict], console: Console) -> None:
     console.print(f"{'':34s}{header}", highlight=False)
     for verdict in verdicts:
         if verdict.subject.kind in ("mistake", "worthless") and verdict.run.seed == audit.seeds[0]:
-            lost = {line.check for line in verdict.lost}
-            row = "".join("×" if name in lost else "·" for name in names)
+            lost = {line.check: " " if line.outcome is Outcome.BLOCKED else "×" for line in verdict.lost}
+            row = "".join(lost.get(name, "·") for name in names)
             console.print(f"{verdict.subject.name[:33]:34s}{row}", highlight=False, soft_wrap=True)
