@@ -23,7 +23,16 @@ WRITE = (1 << 16) - 1
 SYSTEM_PATHS = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/opt/conda")
 PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # some of torch's kernels ask what the processor can do
 SHARED_MEMORY = "/dev/shm"  # of multiprocessing and its tensors
-CUDA_PATHS = ("/proc", "/sys")  # the driver looks for its version, the devices' places and memory maps
+# Where NVIDIA's driver looks for its version, its devices, their places and this process's memory.
+CUDA_PATHS = (
+    "/proc/driver/nvidia",
+    "/proc/devices",
+    "/proc/modules",
+    "/proc/meminfo",
+    "/proc/self",
+    "/proc/stat",
+    "/sys",
+)
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
 # What CPU torch, numpy and the interpreter were seen to need, with a margin; about 50 are used in practice.
@@ -237,7 +246,8 @@ def _rules(cell: Cell, wanted: Confinement) -> list[tuple[str, int]]:
     readable = [*SYSTEM_PATHS, *PROCESSOR, *map(str, interpreter_paths()), *map(str, cell.readable)]
     readable += CUDA_PATHS if wanted.cuda else ()
     accelerators = glob.glob("/dev/nvidia*") if wanted.cuda else []
-    devices = [(path, linux.READ_FILE | linux.WRITE_FILE) for path in (*DEVICES, *accelerators)]
+    devices = [(path, linux.READ_FILE | linux.WRITE_FILE) for path in DEVICES]
+    devices += [(path, linux.READ_FILE | linux.WRITE_FILE | linux.IOCTL_DEVICE) for path in accelerators]
     writable = (str(cell.folder), SHARED_MEMORY) if wanted.processes else (str(cell.folder),)
     return [*((path, READ) for path in readable), *devices, *((path, WRITE & ~linux.EXECUTE) for path in writable)]
 
