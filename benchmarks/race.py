@@ -38,7 +38,8 @@ RATIOS = {
     "2 limit": 2 * TARGETS.limit,
 }
 REPETITIONS = int(os.environ.get("REPETITIONS", "200"))
-UNITS = 40  # of work in a turn of the reference: about 2 ms
+UNITS = 16  # of work in a turn of the reference: under a millisecond, an order below what assignments ask for
+PAUSE = 0.05  # between stages, as much shorter
 SOURCE = """
 import torch
 
@@ -132,7 +133,7 @@ def raced(student: BoxedRunner, reference: BoxedRunner, units: int) -> Times:
                 racer.answer(asked(units if racer is student else UNITS))
         times.add(student.seconds, reference.seconds)
 
-    run_stages(times, pair)
+    run_stages(times, pair, pause=PAUSE)
     return times
 
 

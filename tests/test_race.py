@@ -172,16 +172,15 @@ def test_where_nobody_can_be_made_to_stand_still_there_is_no_verdict(engine: Eng
 # The rule itself, on made-up times ------------------------------------------------------------------------------
 
 
-def rule(student: Callable[[], float], reference: Callable[[], float], monkeypatch: pytest.MonkeyPatch) -> Times:
+def rule(student: Callable[[], float], reference: Callable[[], float]) -> Times:
     """Times of a race between two sources of seconds."""
-    monkeypatch.setattr("autograder.checks.race.PAUSE_SECONDS", 0)
     times = Times(TARGETS)
 
     def pair() -> None:
         times.student.append(student())
         times.reference.append(reference())
 
-    run_stages(times, pair, lambda: None)
+    run_stages(times, pair, pause=0)
     return times
 
 
@@ -195,17 +194,15 @@ def rule(student: Callable[[], float], reference: Callable[[], float], monkeypat
         pytest.param(50, 0, 5, id="hopeless"),
     ],
 )
-def test_points_fall_from_target_to_limit(
-    ratio: float, share: float, pairs: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    times = rule(lambda: ratio, lambda: 1.0, monkeypatch)
+def test_points_fall_from_target_to_limit(ratio: float, share: float, pairs: int) -> None:
+    times = rule(lambda: ratio, lambda: 1.0)
     assert times.share == pytest.approx(share)
     assert len(times.student) == pairs
 
 
-def test_a_noisy_start_is_forgiven(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_noisy_start_is_forgiven() -> None:
     slow = iter([5.0] * 20)
-    assert rule(lambda: next(slow, 1.5), lambda: 1.0, monkeypatch).share == 1
+    assert rule(lambda: next(slow, 1.5), lambda: 1.0).share == 1
 
 
 @pytest.mark.parametrize(
@@ -218,11 +215,9 @@ def test_a_noisy_start_is_forgiven(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(3, 0.05, False, id="a steady machine"),
     ],
 )
-def test_there_is_no_verdict_only_where_it_could_be_unfair(
-    ratio: float, wobble: float, is_open: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_there_is_no_verdict_only_where_it_could_be_unfair(ratio: float, wobble: float, is_open: bool) -> None:
     turns = iter(range(10_000))
-    times = rule(lambda: ratio, lambda: 1.0 + wobble * (next(turns) % 2), monkeypatch)
+    times = rule(lambda: ratio, lambda: 1.0 + wobble * (next(turns) % 2))
     assert times.is_open is is_open
 
 

@@ -119,13 +119,18 @@ class Times:
         }
 
 
-def run_stages(times: Times, pair: Callable[[], None], prepare: Callable[[], None] = lambda: None) -> None:
-    """Call `pair`, which adds a turn of each side to `times`, as often as the rule wants; `prepare` before each
-    stage."""
+def run_stages(
+    times: Times,
+    pair: Callable[[], None],
+    prepare: Callable[[], None] = lambda: None,
+    pause: float = PAUSE_SECONDS,
+) -> None:
+    """Call `pair`, which adds a turn of each side to `times`, as often as the rule wants; `prepare` before each stage,
+    and between stages a pause."""
     started = time.monotonic()
     for stage, pairs in enumerate(STAGES):
         if stage:
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(pause)
         prepare()
         for _ in range(pairs):
             pair()
