@@ -1,8 +1,8 @@
 """What the rule of races says at known ratios: the verdicts of many races, on a quiet machine and on one whose every
 processor is hogged.
 
-Both sides are real workers that multiply matrices, the student so many times more that the true ratio is known; it was
-calibrated by fitting a line through the best times of long runs.
+Both sides are real workers that multiply matrices, the student so many times more that the true ratio is known, from
+the best times of a long run before; beside it stands the ratio of the best times of all races of the row.
 """
 
 import os
@@ -37,8 +37,8 @@ RATIOS = {
     "1.5 limit": 1.5 * TARGETS.limit,
 }
 REPETITIONS = int(os.environ.get("REPETITIONS", "200"))
-UNITS = 24  # of work in a turn of the reference: under a millisecond, an order below what assignments ask for
-PAUSE = 0.05  # between stages, as much shorter
+UNITS = 12  # of work in a turn of the reference: under a millisecond, an order below what assignments ask for
+PAUSE = 0.02  # between stages, as much shorter
 SOURCE = """
 import torch
 
@@ -50,6 +50,7 @@ def work(units):
         MATRIX @ MATRIX
     return torch.zeros(units)
 """
+SIDES = ("student", "reference")
 OUTCOMES = ("all points", "some", "none", "no verdict")
 
 
@@ -61,7 +62,7 @@ def main(names: Sequence[str]) -> None:
                 [sys.executable, "-m", "benchmarks.race", str(REPETITIONS)], stdout=subprocess.PIPE, text=True
             )
         table = Table(title=f"{REPETITIONS} races a row, full points up to 2 times, none from 4 times on; {hogs} hogs")
-        for name in ("true ratio", *OUTCOMES, "mean turns"):
+        for name in ("true ratio", "is", "measured", *OUTCOMES, "mean turns"):
             table.add_column(name, justify="left" if name == "true ratio" else "right")
         for line in done.stdout.splitlines():
             table.add_row(*line.split("\t"))
@@ -89,8 +90,8 @@ def measure(repetitions: int) -> None:
     sources = Sources("work", Path(__file__))
     try:
         with (
-            BoxedRunner(sandbox, sources, Limits(), text=SOURCE) as student,
-            BoxedRunner(sandbox, sources, Limits(), text=SOURCE) as reference,
+            BoxedRunner(sandbox, sources, Limits(call_seconds=3600), text=SOURCE) as student,
+            BoxedRunner(sandbox, sources, Limits(call_seconds=3600), text=SOURCE) as reference,
         ):
             pin(student, reference)
             report(student, reference, repetitions)
@@ -100,21 +101,24 @@ def measure(repetitions: int) -> None:
 
 
 def report(student: BoxedRunner, reference: BoxedRunner, repetitions: int) -> None:
-    """Calibrate, then race."""
-    low, high = best(student, reference, UNITS), best(student, reference, 4 * UNITS)
-    unit = (high - low) / (3 * UNITS)
+    """Calibrate each ratio, then race."""
     for name, ratio in RATIOS.items():
-        units = UNITS + round((ratio - 1) * low / unit)
+        units = calibrated(student, reference, ratio)
         races = [raced(student, reference, units) for _ in range(repetitions)]
         counts = Counter(map(verdict, races))
         shares = [f"{counts[outcome] / repetitions:.3f}" for outcome in OUTCOMES]
         turns = sum(len(times.student) for times in races) / repetitions
-        print("\t".join([name, *shares, f"{turns:.0f}"]), flush=True)
+        whole = Times(TARGETS, *([s for times in races for s in getattr(times, side)] for side in SIDES))
+        print("\t".join([name, f"{ratio:g}", f"{whole.ratio:.2f}", *shares, f"{turns:.0f}"]), flush=True)
 
 
-def best(student: BoxedRunner, reference: BoxedRunner, units: int) -> float:
-    """Seconds of the student's best of many turns, as a race has them."""
-    return min(pair(student, reference, units)[0] for _ in range(300))
+def calibrated(student: BoxedRunner, reference: BoxedRunner, ratio: float) -> int:
+    """How much work takes so many times as long as `UNITS`, at the best of many turns."""
+    units = round(UNITS * ratio)
+    for _ in range(4):
+        turns = [pair(student, reference, units) for _ in range(150)]
+        units = round(units * ratio / (min(mine for mine, _ in turns) / min(theirs for _, theirs in turns)))
+    return units
 
 
 def raced(student: BoxedRunner, reference: BoxedRunner, units: int) -> Times:
@@ -128,7 +132,8 @@ def pair(student: BoxedRunner, reference: BoxedRunner, units: int) -> tuple[floa
     """Seconds of a turn of each, in random order."""
     for racer in CHANCE.sample((student, reference), 2):
         with awake(racer):
-            racer.answer(asked(units if racer is student else UNITS))
+            answer = racer.answer(asked(units if racer is student else UNITS))
+        assert answer.ok, answer
     return student.seconds, reference.seconds
 
 
