@@ -45,7 +45,7 @@ def gradients(
     return [gradient.numpy() for gradient in found]
 
 
-def close(got: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-11) -> None:
+def assert_close(got: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-11) -> None:
     for one, other in zip(got, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=rtol, atol=atol)
 
@@ -81,8 +81,8 @@ def test_rnn_equals_torch(lstm: ModuleType, rng: np.random.Generator, n: int, t:
     states, cache = lstm.rnn_forward(*arguments)
     tensors = leaves(*arguments)
     expected = library_rnn(*tensors)
-    close([states], [expected.detach().numpy()])
-    close(lstm.rnn_backward(dout, cache), gradients([expected], [dout], tensors))
+    assert_close([states], [expected.detach().numpy()])
+    assert_close(lstm.rnn_backward(dout, cache), gradients([expected], [dout], tensors))
 
 
 def test_rnn_step_equals_torch_cell(lstm: ModuleType, rng: np.random.Generator) -> None:
@@ -92,8 +92,8 @@ def test_rnn_step_equals_torch_cell(lstm: ModuleType, rng: np.random.Generator) 
     tensors = leaves(*arguments)
     x_t, s_t, U_t, W_t, b_t = tensors
     expected = torch.rnn_tanh_cell(x_t, s_t, U_t, W_t, b_t, torch.zeros_like(b_t))
-    close([state], [expected.detach().numpy()])
-    close(lstm.rnn_step_backward(dout, cache), gradients([expected], [dout], tensors))
+    assert_close([state], [expected.detach().numpy()])
+    assert_close(lstm.rnn_step_backward(dout, cache), gradients([expected], [dout], tensors))
 
 
 def test_rnn_does_not_read_the_future(lstm: ModuleType, rng: np.random.Generator) -> None:
@@ -136,8 +136,8 @@ def test_many_to_many_equals_torch(lstm: ModuleType, rng: np.random.Generator) -
     def step(x_t: np.ndarray, s: np.ndarray) -> np.ndarray:
         return np.tanh(x_t @ U.T + s @ W.T + b)
 
-    close([lstm.run_rnn(step, x, s0, "many_to_many")], [expected])
-    close([lstm.run_rnn(step, x, s0, "many_to_one")], [expected[:, -1]])
+    assert_close([lstm.run_rnn(step, x, s0, "many_to_many")], [expected])
+    assert_close([lstm.run_rnn(step, x, s0, "many_to_one")], [expected[:, -1]])
 
 
 def test_unknown_mode_is_named(lstm: ModuleType) -> None:
@@ -162,7 +162,7 @@ def test_loss_equals_torch(lstm: ModuleType, rng: np.random.Generator, scale: fl
     loss, dlogits = lstm.char_lm_loss(logits, targets)
     [leaf] = leaves(logits)
     expected = torch.nn.functional.cross_entropy(leaf.flatten(0, 1), torch.tensor(targets).flatten())
-    close([loss, dlogits], [expected.item(), *gradients([expected], [np.array(1.0)], [leaf])])
+    assert_close([loss, dlogits], [expected.item(), *gradients([expected], [np.array(1.0)], [leaf])])
 
 
 def test_uniform_guess_of_four_letters_costs_ln_4(lstm: ModuleType) -> None:
@@ -211,8 +211,8 @@ def test_lstm_equals_torch(lstm: ModuleType, rng: np.random.Generator, n: int, t
     states, cache = lstm.lstm_forward(*arguments)
     tensors = leaves(*arguments)
     expected = library_lstm(*tensors)[0]
-    close([states], [expected.detach().numpy()])
-    close(lstm.lstm_backward(dout, cache), gradients([expected], [dout], tensors))
+    assert_close([states], [expected.detach().numpy()])
+    assert_close(lstm.lstm_backward(dout, cache), gradients([expected], [dout], tensors))
 
 
 def test_lstm_step_equals_torch_cell(lstm: ModuleType, rng: np.random.Generator) -> None:
@@ -222,8 +222,8 @@ def test_lstm_step_equals_torch_cell(lstm: ModuleType, rng: np.random.Generator)
     tensors = leaves(*arguments)
     x_t, h_t, c_t, W_t, U_t, b_t = tensors
     expected = torch.lstm_cell(x_t, (h_t, c_t), W_t, U_t, b_t, torch.zeros_like(b_t))
-    close([h, c], [item.detach().numpy() for item in expected])
-    close(lstm.lstm_step_backward(*cotangents, cache), gradients(list(expected), cotangents, tensors))
+    assert_close([h, c], [item.detach().numpy() for item in expected])
+    assert_close(lstm.lstm_step_backward(*cotangents, cache), gradients(list(expected), cotangents, tensors))
 
 
 def test_open_forget_gate_and_closed_input_gate_keep_the_cell(lstm: ModuleType, rng: np.random.Generator) -> None:
@@ -248,9 +248,9 @@ def test_lstm_fast_equals_torch(lstm: ModuleType, rng: np.random.Generator, n: i
     ours, theirs = leaves(*arguments), leaves(*arguments)
     states, (h_last, c_last) = lstm.lstm_fast(*ours)
     expected = library_lstm(*theirs)
-    close([item.detach() for item in (states, h_last, c_last)], [item.detach() for item in expected])
+    assert_close([item.detach() for item in (states, h_last, c_last)], [item.detach() for item in expected])
     got = gradients([states, h_last, c_last], cotangents, ours)
-    close(got, gradients(list(expected), cotangents, theirs))
+    assert_close(got, gradients(list(expected), cotangents, theirs))
 
 
 @pytest.mark.parametrize("length", [1, 6])
@@ -275,14 +275,16 @@ def test_clipping_equals_torch(lstm: ModuleType, rng: np.random.Generator, max_n
     for parameter, grad in zip(parameters, grads, strict=True):
         parameter.grad = torch.tensor(grad)
     expected = torch.nn.utils.clip_grad_norm_(parameters, max_norm)
-    close([norm], [expected.item()])
-    close(clipped, [parameter.grad.numpy() for parameter in parameters], rtol=1e-5)  # torch adds 1e-6 to the norm
+    assert_close([norm], [expected.item()])
+    assert_close(
+        clipped, [parameter.grad.numpy() for parameter in parameters], rtol=1e-5
+    )  # torch adds 1e-6 to the norm
 
 
 def test_clipping_by_hand(lstm: ModuleType) -> None:
     clipped, norm = lstm.clip_grad_norm([np.array([3.0]), np.array([4.0])], 1.0)
     assert norm == 5
-    close(clipped, [[0.6], [0.8]])
+    assert_close(clipped, [[0.6], [0.8]])
 
 
 def test_clipping_zero_stays_finite(lstm: ModuleType) -> None:
@@ -300,13 +302,13 @@ def test_norms_of_a_multiple_of_a_rotation_are_powers(
     lstm: ModuleType, rng: np.random.Generator, factor: float
 ) -> None:
     rotation, _ = np.linalg.qr(rng.normal(size=(4, 4)))
-    close([lstm.bptt_gradient_norms(factor * rotation, 50)], [factor ** np.arange(1, 51)])
+    assert_close([lstm.bptt_gradient_norms(factor * rotation, 50)], [factor ** np.arange(1, 51)])
 
 
 def test_norms_of_a_shear_grow_although_its_eigenvalues_are_one(lstm: ModuleType) -> None:
     t = np.arange(1, 9)
     # The largest singular value of [[1, a], [0, 1]] is (a + sqrt(a^2 + 4)) / 2.
-    close([lstm.bptt_gradient_norms(np.array([[1.0, 2.0], [0.0, 1.0]]), 8)], [t + np.sqrt(t**2 + 1)])
+    assert_close([lstm.bptt_gradient_norms(np.array([[1.0, 2.0], [0.0, 1.0]]), 8)], [t + np.sqrt(t**2 + 1)])
 
 
 # bidirectional
@@ -336,8 +338,8 @@ def test_bidirectional_equals_torch_on_packed_sequences(
     ours, theirs = leaves(*arrays), leaves(*arrays)
     got = lstm.bi_lstm_fast(ours[0], sizes, tuple(ours[1:4]), tuple(ours[4:]))
     expected = packed_lstm(theirs[0], sizes, tuple(theirs[1:4]), tuple(theirs[4:]))
-    close([got.detach()], [expected.detach()])
-    close(gradients([got], [cotangent], ours), gradients([expected], [cotangent], theirs))
+    assert_close([got.detach()], [expected.detach()])
+    assert_close(gradients([got], [cotangent], ours), gradients([expected], [cotangent], theirs))
 
 
 def test_padding_is_not_read_even_where_it_is_nan(lstm: ModuleType, rng: np.random.Generator) -> None:
@@ -361,7 +363,7 @@ def test_chain_equals_torch(lstm: ModuleType, rng: np.random.Generator) -> None:
     zeros = np.zeros((1, 4))
     expected = library_lstm(*map(torch.tensor, (x, zeros, zeros, W, U, b)))
     h, c = lstm.child_sum_tree_lstm(x[0], [[], *([node] for node in range(5))], W, U, b)
-    close([h, c[-1:]], [expected[0][0], expected[2]])
+    assert_close([h, c[-1:]], [expected[0][0], expected[2]])
 
 
 def torch_tree(x: np.ndarray, children: list[list[int]], W: np.ndarray, U: np.ndarray, b: np.ndarray) -> list[Any]:
@@ -395,7 +397,7 @@ TREES = [
 def test_tree_equals_torch_cells(lstm: ModuleType, rng: np.random.Generator, children: list[list[int]]) -> None:
     _, _, _, W, U, b = lstm_arguments(rng, 1, 1, 3, 4)
     x = rng.normal(size=(len(children), 3))
-    close(lstm.child_sum_tree_lstm(x, children, W, U, b), torch_tree(x, children, W, U, b), rtol=1e-7)
+    assert_close(lstm.child_sum_tree_lstm(x, children, W, U, b), torch_tree(x, children, W, U, b), rtol=1e-7)
 
 
 # all
@@ -420,11 +422,13 @@ def test_float32_stays_float32(lstm: ModuleType, rng: np.random.Generator) -> No
 def test_arguments_are_not_written_into(lstm: ModuleType, rng: np.random.Generator) -> None:
     rnn, chain = rnn_arguments(rng, 2, 3, 4, 5), lstm_arguments(rng, 2, 3, 4, 5)
     dout = rng.normal(size=(2, 3, 5))
-    for array in (*rnn, *chain, dout):
-        array.setflags(write=False)
+    given = [*rnn, *chain, dout]
+    before = [array.copy() for array in given]
     for name, arguments in (("rnn", rnn), ("lstm", chain)):
         getattr(lstm, f"{name}_backward")(dout, getattr(lstm, f"{name}_forward")(*arguments)[1])
     lstm.clip_grad_norm(rnn, 1.0)
     lstm.char_lm_loss(dout, np.zeros((2, 3), dtype=int))
     lstm.child_sum_tree_lstm(chain[0][0], [[], [], [0, 1]], *chain[3:])
     lstm.bptt_gradient_norms(rnn[3], 3)
+    for array, copy in zip(given, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
