@@ -9,7 +9,6 @@ import math
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,7 +62,10 @@ class GpuRace(Race):
         """
         self.name, self.tol = name, more.get("tol")
         options = {"does": step, "inputs": inputs, "device": self.device, "wrt": wrt, "timed": True}
-        make: Callable[[], Request] = lambda: self.agrees.student.request("turn", name, (), {}, **options)  # noqa: E731
+
+        def make() -> Request:
+            return self.agrees.student.request("turn", name, (), {}, **options)
+
         floor = self._floor(work, make())
         for _ in range(WARM_UP):
             self._pair(make(), timed=False)
