@@ -20,7 +20,7 @@ from typing import Any
 from autograder.assignment import COST_FIGURES, Assignment, CheckFacts, load_assignment, points, suite_digest
 from autograder.engine import Engine
 from autograder.errors import DeepgradeError, GraderError, SubmissionError
-from autograder.job import Job
+from autograder.job import Job, is_chosen
 from autograder.results import Line, Outcome, Run, Standing
 from autograder.sandbox.confine import Confinement
 from autograder.sandbox.folders import remove_tree, run_folder
@@ -234,7 +234,7 @@ class _Grading:
         fault."""
         if status == "unreadable" or self.reason:
             return self._made(facts, Outcome.BLOCKED, "Not run: see the message at the top.", {})
-        if self.options.select and facts.name not in self.options.select:
+        if not is_chosen(facts.name, self.options.select):
             return self._made(facts, Outcome.BLOCKED, "Not selected for this run.", {})
         return self._made(facts, Outcome.FAULT, "The grader did not get to run this check.", {})
 

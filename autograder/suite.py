@@ -32,16 +32,16 @@ def check_files(assignment: Assignment) -> list[str]:
 
 
 def run_pytest(
-    plugin: ChecksPlugin, root: Path, files: list[str], select: tuple[str, ...] = (), more: Sequence[Any] = ()
+    plugin: ChecksPlugin, root: Path, files: list[str], matching: tuple[str, ...] = (), more: Sequence[Any] = ()
 ) -> None:
     """Run files of checks under a plugin, hermetically: no configuration, no conftest, no cache, no other plugin but
-    those in `more`.
+    those in `more`; if `matching` is given, only checks that have one of these in their names.
 
     A file that cannot be imported costs its own checks only; the plugin's `problems` name it.
     """
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     sys.dont_write_bytecode = True
-    chosen = ["-k", " or ".join(select)] if select else []
+    chosen = ["-k", " or ".join(matching)] if matching else []
     where = ["-c", os.devnull, "--rootdir", str(root), *chosen]
     code = pytest.main([*PYTEST_OPTIONS, *where, *files], plugins=[plugin, *more])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):

@@ -33,11 +33,11 @@ def run(engine: Engine, tmp_path: Path, source: str, *select: str) -> Run:
 
 
 def cost_line(engine: Engine, tmp_path: Path, body: str) -> Line:
-    return line_of(run(engine, tmp_path, changed("return x @ w", body), "test_affine"), "test_affine_cost")
+    return line_of(run(engine, tmp_path, changed("return x @ w", body), "test_affine_cost"), "test_affine_cost")
 
 
 def test_the_reference_is_within_its_limits_and_its_figures_are_shown(engine: Engine, tmp_path: Path) -> None:
-    line = line_of(run(engine, tmp_path, REFERENCE, "test_affine"), "test_affine_cost")
+    line = line_of(run(engine, tmp_path, REFERENCE, "test_affine_cost"), "test_affine_cost")
     assert line.outcome is Outcome.PASSED
     shown = {figure["name"]: figure for figure in line.figures["cost"]}
     assert shown["matrix products"]["value"] == shown["matrix products"]["reference"] == 3
