@@ -18,21 +18,27 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import GraderError
+from autograder.sandbox.confine import package_folders
 
 START_SECONDS = 120.0
 GRACE_SECONDS = 20.0  # beyond the run's own deadline, before the grader is taken for dead
+DRIVERS = ("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")  # where containers say which GPU there is, and where its driver
 BOOT = "import sys; sys.path.insert(0, {root!r}); from autograder.launcher import main; main({control}, {preload!r})"
 
 
 def clean_environment() -> dict[str, str]:
-    """What the launcher is born with: nothing of ours, one thread, memory in huge pages.
+    """What the launcher is born with: one thread, memory in huge pages, and nothing of ours but where packages and a
+    GPU's driver lie.
 
     A fork copies the page tables, and a warm process has 40,000 small pages: huge ones make a fork seven times as fast.
     """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     memory = {"PYTHONMALLOC": "malloc", "MALLOC_ARENA_MAX": "2", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-    path = "/usr/local/bin:/usr/bin:/bin"
-    return {"PATH": path, "LANG": "C.UTF-8", "PYTORCH_NVML_BASED_CUDA_CHECK": "1", **memory, **threads}
+    path = "/usr/local/bin:/usr/bin:/bin:/usr/local/nvidia/bin"
+    places = {name: os.environ[name] for name in DRIVERS if name in os.environ}
+    packages = os.pathsep.join(package_folders(os.environ.get("PYTHONPATH", "").split(os.pathsep)))
+    nvml = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}  # the other way to ask for a GPU spoils later forks
+    return {"PATH": path, "LANG": "C.UTF-8", "PYTHONPATH": packages, **places, **nvml, **memory, **threads}
 
 
 @dataclass

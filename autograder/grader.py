@@ -32,7 +32,7 @@ from autograder.stopwatch import watch
 from autograder.suite import check_files, merged, run_pytest
 from autograder.world import Case, World
 
-CUDA_MEMORY_MB = 8192  # of the host, for the context of a device and the large answers that it gives
+CUDA_LIMITS = Limits(call_seconds=60.0, memory_mb=8192)  # a device's context takes seconds to make; answers are large
 
 
 def main(connection: socket.socket, sandbox: Sandbox) -> None:
@@ -77,8 +77,9 @@ class Grading:
         sources = Sources(
             assignment.deliverable, Path(self.job.submission), Path(self.job.helpers) if self.job.helpers else None
         )
-        memory_mb = CUDA_MEMORY_MB if self.job.device == "cuda" else assignment.limits.memory_mb
-        limits = Limits(assignment.limits.call_seconds, memory_mb)
+        limits = Limits(assignment.limits.call_seconds, assignment.limits.memory_mb)
+        if self.job.device == "cuda":
+            limits = CUDA_LIMITS
         preflight(self.sandbox, sources, limits, [Path(path) for path in self.job.secrets])
         self.emit(
             {
@@ -120,9 +121,9 @@ class Grading:
             rival=lambda: self._rival(assignment, sources, limits),
             device=self.job.device,
         )
-        plugin = ChecksPlugin(world, self._report)
+        plugin = ChecksPlugin(world, self._report, self.job.select)
         watches = watch(deadline, limits.call_seconds)
-        run_pytest(plugin, assignment.folder, check_files(assignment), self.job.select, watches)
+        run_pytest(plugin, assignment.folder, check_files(assignment), more=watches)
         for task, message in plugin.void.items():
             self.emit({"event": "void", "task": task, "message": message})
         for node, problem in plugin.problems.items():

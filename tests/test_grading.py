@@ -10,7 +10,7 @@ import pytest
 from autograder.grading import Engine, Options, grade
 from autograder.results import Line, Outcome, Run, to_gradescope
 from autograder.sandbox.confine import Confinement
-from autograder.sandbox.folders import run_folder
+from autograder.sandbox.folders import remove_tree, run_folder
 
 COURSE = Path(__file__).parent / "course"
 REFERENCE = (COURSE / "solutions" / "mini.py").read_text()
@@ -212,6 +212,30 @@ def test_what_students_read_holds_no_expected_value_and_no_source_of_a_check(gra
     text = json.dumps(to_gradescope(graded(changed("return 2 * x", "return 3 * x"))))
     for secret in ("agrees(", "draw(", "assert", "def test_", "return 2 * x"):
         assert secret not in text
+
+
+def test_only_the_checks_that_were_chosen_run(graded: Grade) -> None:
+    """By their whole names: affine has a cost check and a race, which begin alike."""
+    run = graded(REFERENCE, select=("test_affine",))
+    assert {line.check for line in run.lines if line.outcome is Outcome.PASSED} == {"test_affine"}
+    assert {line.message for line in run.lines if line.outcome is Outcome.BLOCKED} == {"Not selected for this run."}
+
+
+@pytest.mark.parametrize("record", ["extra-1.dist-info", "elsewhere"], ids=["packages", "a folder of one's own"])
+def test_packages_are_found_where_pythonpath_says_but_nothing_else_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: str
+) -> None:
+    """As on machines that packages can only be unpacked on."""
+    site = run_folder()
+    (site / record).mkdir()
+    (site / "extra.py").write_text("RIGHT = 2\n")
+    site.chmod(0o755)
+    path = tmp_path / "mini.py"
+    path.write_text("import extra\n" + changed("return 2 * x", "return extra.RIGHT * x"))
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    run = grade("mini", path, root=COURSE, options=Options(seed=1, select=("test_double",)))
+    remove_tree(site)
+    assert (line_of(run, "test_double").outcome is Outcome.PASSED) == record.endswith("dist-info"), run.reason
 
 
 def test_lines_are_reported_as_they_end(engine: Engine, tmp_path: Path) -> None:

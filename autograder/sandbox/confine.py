@@ -5,12 +5,14 @@ changes (changing it clears the signal), and the system call filter comes last. 
 ms.
 """
 
+import functools
 import glob
 import os
 import resource
 import signal
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -85,7 +87,7 @@ class Confinement:
         mounts: workers see a file system of their own where that was needed to reach the interpreter.
         processes: workers may start processes, because the assignment asks for it.
         cuda: workers may use the machine's NVIDIA devices; their drivers' control calls are not filtered, and address
-            space, which CUDA maps by the terabyte, is not bounded.
+            space, which CUDA maps by the terabyte, and locked memory are not bounded.
     """
 
     uid: bool
@@ -164,10 +166,17 @@ class Cell:
     file_mb: int = 64
 
 
+@functools.cache
 def interpreter_paths() -> tuple[Path, ...]:
     """Folders that the interpreter and its packages are read from."""
-    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, *(path for path in sys.path if "packages" in path)}
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, *package_folders(sys.path)}
     return tuple(sorted({Path(prefix).resolve() for prefix in prefixes}))
+
+
+def package_folders(paths: Iterable[str]) -> list[str]:
+    """Those of these folders that packages were installed into: pip leaves a record of each. A folder of our own, with
+    what is hidden, has none."""
+    return [path for path in paths if path and next(Path(path).glob("*.dist-info"), None)]
 
 
 def confine(cell: Cell, wanted: Confinement, parent: int) -> None:
@@ -217,12 +226,12 @@ def _limits(cell: Cell, wanted: Confinement) -> None:
     limits = [
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, cell.file_mb << 20),
-        (resource.RLIMIT_NOFILE, 128),
-        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_NOFILE, 1024 if wanted.cuda else 128),
         (resource.RLIMIT_MSGQUEUE, 0),
     ]
     if not wanted.cuda:
         limits += [(resource.RLIMIT_DATA, data + more), (resource.RLIMIT_AS, size + more + (1 << 30))]
+        limits += [(resource.RLIMIT_MEMLOCK, 0)]
     if wanted.uid:
         limits.append((resource.RLIMIT_NPROC, 64))
     for kind, limit in limits:

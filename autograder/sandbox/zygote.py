@@ -25,6 +25,7 @@ def main(control: socket.socket, root: Path) -> None:
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
+    interpreter_paths()  # looked up once, for all forks
     mounts = _make_reachable(root)
     _answer(control, {"ready": True, "mounts": mounts})
     while True:
