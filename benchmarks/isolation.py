@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from autograder.assignment import load_assignment
+from benchmarks.tables import show
 
 REPEATS = 5
 
@@ -34,7 +34,7 @@ def main(names: Sequence[str]) -> None:
         table.add_column(name, justify="left" if name == "assignment" else "right")
     for name in names:
         table.add_row(name, *compared(name))
-    Console().print(table)
+    show(table)
 
 
 def compared(name: str) -> Iterator[str]:

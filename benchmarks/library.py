@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch import nn
 from torch.nn import functional as F
 
 from autograder.assignment import load_assignment
 from autograder.checks import module_from_source
+from benchmarks.tables import show
 
 REPEATS = 15
 
@@ -45,7 +45,7 @@ def main(names: Sequence[str]) -> None:
         table.add_row(
             workload.task, workload.size, f"{mine * 1e3:.2f} ms", f"{theirs * 1e3:.2f} ms", f"{mine / theirs:.2f}"
         )
-    Console().print(table)
+    show(table)
 
 
 def timed(workload: Workload) -> tuple[float, float]:

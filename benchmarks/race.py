@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from rich.table import Table
 
 from autograder.assignment import Targets
@@ -26,6 +25,7 @@ from autograder.sandbox.folders import remove_tree, run_folder
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.steps import Request
 from autograder.sandbox.worker import Sources
+from benchmarks.tables import show
 
 TARGETS = Targets(target=2.0, limit=4.0)
 RATIOS = {
@@ -66,7 +66,7 @@ def main(names: Sequence[str]) -> None:
             table.add_column(name, justify="left" if name == "true ratio" else "right")
         for line in done.stdout.splitlines():
             table.add_row(*line.split("\t"))
-        Console().print(table)
+        show(table)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.assignment import assignment_names, load_assignment
+from autograder.assignment import COST_FIGURES, assignment_names, load_assignment, points
 from autograder.starter import drift
 
 ROOT = Path(__file__).parents[1]
@@ -13,3 +13,24 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.parametrize("name", assignment_names(ROOT))
 def test_the_committed_starter_is_up_to_date(name: str) -> None:
     assert drift(load_assignment(name, ROOT), ROOT / "student_starter" / name) == [], "run `make starter`"
+
+
+@pytest.mark.parametrize("name", assignment_names(ROOT))
+def test_the_page_of_cost_limits_has_the_limits_that_hold(name: str) -> None:
+    assignment = load_assignment(name, ROOT)
+    page = (ROOT / "benchmarks" / "cost.md").read_text("utf-8")
+    section = next(part for part in page.split("\n## ") if part.startswith(f"{name}:"))
+    shown, check = set(), ""
+    for line in section.strip().splitlines()[4:]:
+        figure, *_, limit, _, _ = (cell.strip() for cell in line.strip("|").split("|"))
+        check = figure if figure.startswith("test_") else check
+        shown |= {(check, figure, limit)} if limit and " when " not in figure else set()
+    tasks = {check.name: check.task for check in points(assignment)}
+    limits = {(tasks[check], figure): float(limit.replace(",", "")) for check, figure, limit in shown}
+    costs = {
+        (task, COST_FIGURES[figure]): value
+        for task, costs in assignment.costs.items()
+        for figure, value in costs.figures.items()
+    }
+    races = {(task, "times the reference"): targets.target for task, targets in assignment.races.items()}
+    assert limits == costs | races, "run `python -m benchmarks cost > benchmarks/cost.md`"
