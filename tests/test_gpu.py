@@ -122,6 +122,29 @@ def test_a_cheat_gains_nothing(engine: Engine, course: Path, tmp_path: Path, bod
     assert (line.outcome, line.score) == (Outcome.FAILED, 0)
 
 
+def test_clocks_and_waiting_belong_to_the_grader(engine: Engine, course: Path, tmp_path: Path) -> None:
+    """Whatever the submission makes of its own clocks, of the device's events and of waiting for it."""
+    patched = (
+        "\n\nimport time\nimport autograder.sandbox.device as device\n"
+        "time.time = time.perf_counter = time.monotonic = lambda: 0.0\n"
+        "torch.cuda.synchronize = device._synchronize = lambda *_: None\n"
+        "torch.cuda.Event.elapsed_time = lambda *_: 0.0\n"
+    )
+    line = rehearsed(engine, course, tmp_path, "\n    for _ in range(200): y = x @ w\n    return y", patched)
+    assert (line.outcome, line.score) == (Outcome.FAILED, 0)
+    assert "Too slow" in line.message
+
+
+def test_a_time_that_no_device_can_reach_is_refused(engine: Engine, course: Path, tmp_path: Path) -> None:
+    """The honest one, once its work is said to be a million times as much."""
+    heavy = Path(shutil.copytree(course, tmp_path / "course"))
+    check = heavy / "assignments" / "mini" / "hidden" / "test_race.py"
+    check.write_text(check.read_text().replace("flops=6 *", "flops=6e6 *"))
+    line = rehearsed(engine, heavy, tmp_path, "return x @ w")
+    assert (line.outcome, line.score) == (Outcome.FAILED, 0)
+    assert line.message == "Faster than this device can be: a time like that is refused."
+
+
 LATER = """
 
 import autograder.sandbox.device as device

@@ -65,8 +65,25 @@ CHEATS = {
         "    found = [o for o in tensors if o.shape == (300, 300)]\n"
         "    return found[-1] + 0 * x.sum() * w.sum() if found else x.new_zeros(300, 300) + 0 * x.sum() * w.sum()"
     ),
+    "the expected values, looked for in the callers' frames": (
+        "import sys\n    frame, found = sys._getframe(), x.new_zeros(300, 300)\n    while frame:\n"
+        "        found = next((v for v in frame.f_locals.values() if getattr(v, 'shape', 0) == (300, 300)), found)\n"
+        "        frame = frame.f_back\n    return found + 0 * x.sum() * w.sum()"
+    ),
     "its arguments changed, so that the reference agrees": (
         "x.detach().zero_()\n    w.detach().zero_()\n    return x @ w"
+    ),
+    "an answer from a file that an earlier process left": (
+        "for place in ('/tmp/answer.pt', '/dev/shm/answer.pt', '/var/tmp/answer.pt', 'answer.pt'):\n"
+        "        try: return torch.load(place) + 0 * x.sum() * w.sum()\n        except OSError: pass\n"
+        "        try: torch.save((x @ w).detach(), place)\n        except (OSError, RuntimeError): pass\n"
+        "    return x @ w"
+    ),
+    "a short way for the shape that is timed": ("return x[:, :200] @ w[:200] if x.shape == (300, 400) else x @ w"),
+    "an answer that is sent before it is asked for": (
+        "from autograder.sandbox import wire, worker\n    y = x @ w\n"
+        "    reply = {'value': {'outputs': y.detach(), 'gradients': {}}, 'mutated': []}\n"
+        "    worker.write_frame(4, wire.encode(reply))\n    return y"
     ),
 }
 HELP = """
@@ -91,15 +108,44 @@ def test_a_cheat_gains_nothing_and_is_told_why(engine: Engine, tmp_path: Path, b
     assert "Too slow" not in line.message
 
 
-def test_a_cache_keyed_on_the_address_is_caught_or_of_no_use(engine: Engine, tmp_path: Path) -> None:
-    """Memory that was freed may come back at the same place, with other values."""
-    cached = (
+USELESS = {
+    "a cache keyed on the address, which memory that was freed may come back at, with other values": (
         "key = x.data_ptr(), w.data_ptr()\n"
         "    if key not in CACHE:\n        CACHE[key] = (x @ w).detach()\n"
         "    return CACHE[key] + 0 * (x @ w)"
-    )
-    line = raced(engine, tmp_path, cached, HELP)
+    ),
+    "a cache keyed on the content": (
+        "key = float(x.sum()), float(w.sum())\n"
+        "    if key not in CACHE:\n        CACHE[key] = (x @ w).detach()\n"
+        "    return CACHE[key] + 0 * (x @ w)"
+    ),
+    "settings that outlive a process": (
+        "torch.set_num_threads(8)\n    torch.set_float32_matmul_precision('medium')\n"
+        "    torch.backends.mkldnn.enabled = False\n    return x @ w"
+    ),
+}
+
+
+@pytest.mark.parametrize("body", USELESS.values(), ids=USELESS.keys())
+def test_a_cheat_is_caught_or_of_no_use(engine: Engine, tmp_path: Path, body: str) -> None:
+    line = raced(engine, tmp_path, body, HELP)
     assert line.score == 0 or line.figures["race"]["ratio"] > 0.5
+
+
+def test_inputs_cannot_be_drawn_again(engine: Engine, tmp_path: Path) -> None:
+    """Neither from likely seeds nor from the state that the worker's own generators are in."""
+    body = (
+        "\n    shape = tuple(x.shape)\n"
+        "    drawn = [torch.randn(shape), torch.from_numpy(np.random.standard_normal(shape)).float()]\n"
+        "    for seed in (*range(5), torch.initial_seed()):\n"
+        "        drawn.append(torch.randn(shape, generator=torch.Generator().manual_seed(seed)))\n"
+        "        drawn.append(torch.from_numpy(np.random.default_rng(seed).standard_normal(shape)).float())\n"
+        "        drawn.append(torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, np.float32)))\n"
+        "    assert not any(torch.equal(guess, x.detach()) for guess in drawn), 'guessed'\n    return x @ w"
+    )
+    line = raced(engine, tmp_path, body, "\n\nimport numpy as np\n")
+    assert "guessed" not in line.message
+    assert line.figures["race"]["student"], "it should have raced"
 
 
 def test_clocks_belong_to_the_grader(engine: Engine, tmp_path: Path) -> None:
