@@ -17,10 +17,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from autograder.assignment import COST_FIGURES, Assignment, CheckFacts, load_assignment, points, suite_digest
+from autograder.assignment import (
+    COST_FIGURES,
+    Assignment,
+    CheckFacts,
+    is_chosen,
+    load_assignment,
+    points,
+    suite_digest,
+)
 from autograder.engine import Engine
 from autograder.errors import DeepgradeError, GraderError, SubmissionError
-from autograder.job import Job, is_chosen
+from autograder.job import Job
 from autograder.results import Line, Outcome, Run, Standing
 from autograder.sandbox.confine import Confinement
 from autograder.sandbox.folders import remove_tree, run_folder

@@ -1,7 +1,6 @@
 """What the supervising process asks of the grader. Light: both sides import it."""
 
 import json
-from collections.abc import Collection
 from dataclasses import asdict, dataclass
 
 
@@ -34,8 +33,3 @@ class Job:
     def to_json(self) -> bytes:
         """One line."""
         return json.dumps(asdict(self)).encode() + b"\n"
-
-
-def is_chosen(check: str, only: Collection[str]) -> bool:
-    """Whether a check is to run: any where none is named; questions of the quiz by their names or, `test_quiz`, all."""
-    return not only or check in only or check.partition("[")[0] in only

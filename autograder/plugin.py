@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from autograder.assignment import QUIZ, Costs, Mistake, Targets
+from autograder.assignment import QUIZ, Costs, Mistake, Targets, is_chosen
 from autograder.checks import (
     Agrees,
     CheckFailed,
@@ -25,7 +25,6 @@ from autograder.checks.cost import Cost
 from autograder.checks.gpurace import GpuRace
 from autograder.checks.race import Inconclusive, Race, Times, pin
 from autograder.errors import GraderError
-from autograder.job import is_chosen
 from autograder.world import Blocked, Case, Deferred, World
 
 UNUSABLE = (

@@ -6,7 +6,7 @@ names file and key. The local checker that students get ships this room: standar
 assignment is run.
 """
 
-from autograder.assignment._checks import KINDS, CheckFacts, points
+from autograder.assignment._checks import KINDS, CheckFacts, is_chosen, points
 from autograder.assignment._facts import (
     COST_FIGURES,
     QUIZ,
@@ -43,6 +43,7 @@ __all__ = [
     "Task",
     "assignment_names",
     "find_root",
+    "is_chosen",
     "load_assignment",
     "load_mistakes",
     "mistaken_source",

@@ -1,7 +1,7 @@
 """What is known of an assignment's checks without running them: their decorators, read with `ast`."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,11 @@ def points(assignment: Assignment) -> tuple[CheckFacts, ...]:
         name, title = f"test_quiz[{question.id}]", f"quiz {question.id}: {question.question}"
         checks[name] = CheckFacts(name, f"0.{position}", 1, QUIZ, QUIZ, title, is_public=False)
     return tuple(checks.values())
+
+
+def is_chosen(check: str, only: Collection[str]) -> bool:
+    """Whether a check is to run: any where none is named; questions of the quiz by their names or, `test_quiz`, all."""
+    return not only or check in only or check.partition("[")[0] in only
 
 
 def _checks_in(file: Path, assignment: Assignment, *, is_public: bool) -> Iterator[CheckFacts]:

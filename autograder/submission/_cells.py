@@ -49,8 +49,11 @@ def statements(cell: Cell, name: str) -> list[Statement]:
             module = _parsed_without_magics(lines)
             return [_statement(node, lines, cell.number) for node in module.body]
     except SyntaxError as error:
+        if "\0" in cell.source:  # Python 3.11 has a ValueError for it
+            raise SubmissionError(f"{where}: it holds a character that code cannot have (NUL)") from error
         line = lines[error.lineno - 1].strip() if error.lineno and error.lineno <= len(lines) else ""
-        message = f"{where}, line {error.lineno}: {shown(error.msg)}: {shown(line)}"
+        place = f"{where}, line {error.lineno}" if error.lineno else where
+        message = ": ".join(filter(None, (place, shown(error.msg), shown(line))))
         raise SubmissionError(message, help="Correct the cell, or delete it.") from error
     except ValueError as error:  # NUL, or half of a surrogate pair
         raise SubmissionError(f"{where}: it holds a character that code cannot have ({shown(error)})") from error

@@ -256,7 +256,7 @@ def test_lstm_fast_equals_torch(lstm: ModuleType, rng: np.random.Generator, n: i
 @pytest.mark.parametrize("length", [1, 6])
 def test_lstm_fast_needs_at_most_two_products_a_step(lstm: ModuleType, rng: np.random.Generator, length: int) -> None:
     arguments = map(torch.tensor, lstm_arguments(rng, 2, length, 3, 4))
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], acc_events=True) as profile:
         lstm.lstm_fast(*arguments)
     products = sum(
         event.count for event in profile.key_averages() if event.key in ("aten::mm", "aten::addmm", "aten::bmm")
