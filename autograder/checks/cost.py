@@ -114,7 +114,7 @@ class Cost:
                 raise GraderError(f"the reference itself needs {theirs} {figure}, over the limit of {limit:g}")
             self._show(figure, mine, theirs, limit, "bytes" if name == "peak" else "")
             if mine > limit:
-                told = f"{figure}: {mine:,}; at most {limit:,.0f} are allowed, and the reference needs {theirs:,}"
+                told = f"{figure}: {mine:,}; at most {int(limit):,} are allowed, and the reference needs {theirs:,}"
                 yield f"{told} ({ADVICE[name]})" if name in ADVICE else told
 
     def _growth(self, first: Measured, second: Measured, what: str, times: int, growth: float) -> Iterator[str]:
@@ -125,7 +125,7 @@ class Cost:
         if after > limit:
             asked = "stay about the same" if times == 1 else "about double at most"
             told = f"{figure} grow from {before:,} to {after:,} when {what}"
-            yield f"{told}: they should {asked}, {limit:,.0f} are allowed (a loop over that size?)"
+            yield f"{told}: they should {asked}, {int(limit):,} are allowed (a loop over that size?)"
 
     def _show(self, name: str, value: float, reference: float, limit: float, unit: str) -> None:
         self.shown.append({"name": name, "value": value, "reference": reference, "limit": limit, "unit": unit})
