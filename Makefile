@@ -53,7 +53,7 @@ bench: $(SETUP) ## Print the ratios: speed of grading, verdicts of races, refere
 	$(PY) -m benchmarks
 
 gpu-test: $(SETUP) ## Run the tests that need a GPU, on a machine with one: PY=python to use a torch that is there
-	$(PYTEST) -m gpu
+	$(PYTEST) -m gpu tests/test_gpu.py
 
 clean: ## Remove everything that was built, the environment too
 	rm -rf $(VENV) out dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -21,6 +21,7 @@ NO_PACKAGE = (
     "SciPy, PyTorch and Matplotlib, and of your own files only this one. Take the import out, or put it, with the code "
     f"that uses it, {BELOW}."
 )
+NO_MEMORY = re.compile(r"^_?(Array)?MemoryError|^OutOfMemoryError|DefaultCPUAllocator|not enough memory")
 TWO_DTYPES = re.compile(
     r"same dtype|scalar type \w+ but found|FloatTensor\).*DoubleTensor\)|DoubleTensor\).*FloatTensor\)"
 )
@@ -133,6 +134,9 @@ def explain(answer: Answer, source: Path, call: str) -> CheckFailed:
         return CheckFailed(f"Not done yet: the stub of {raised.message} is still in place.", rung="stub", call=call)
     if raised.type == "ContractError":
         return CheckFailed(f"{raised.message[:1].upper()}{raised.message[1:]}.", rung="structure", call=call)
+    if NO_MEMORY.search(f"{raised.type}: {raised.message}"):
+        told = f"Your code asked for more memory than it may have{_where(raised, source)}"
+        return CheckFailed(told, rung="memory", call=call)
     text = f"{raised.type}: {raised.message}" if raised.message else raised.type
     told = f"It raised {text}{_where(raised, source)}{advice(raised.type, raised.message)}"
     return CheckFailed(told, rung="raised", call=call)

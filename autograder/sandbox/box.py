@@ -8,6 +8,7 @@ import select
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,17 +38,20 @@ class Sandbox:
         control: socket to the zygote.
         root: folder that holds one folder a worker; only the grader may list it.
         confinement: the protections in force.
+        born: bytes of memory that a worker has at its birth.
     """
 
     control: socket.socket
     root: Path
     confinement: Confinement
+    born: int = 0
     _ids: UserIds | None = None
     _count: int = 0
 
     def __post_init__(self) -> None:
         ready = self._ask(None)
         self.confinement = Confinement(**(self.confinement.to_dict() | {"mounts": ready["mounts"]}))
+        self.born = int(ready["memory"])
         if self.confinement.uid:
             self._ids = UserIds()
 
@@ -180,7 +184,7 @@ class Worker:
         """Raise where the worker takes more memory or disk than it may."""
         uid = self.uid if self.sandbox.confinement.processes else None
         pids = [self.pid] if uid is None else list(running_as((uid,)))
-        if watch.memory(pids) > (self.limits.memory_mb + 128) << 20:
+        if watch.memory(pids) > self.sandbox.born + (self.limits.memory_mb << 20):
             raise WorkerLost("memory", f"used more than {self.limits.memory_mb} MiB of memory")
         if watch.too_much_disk(self.folder, pids):
             raise WorkerLost("disk", f"wrote more than {watch.CELL_MB} MiB or {watch.CELL_FILES} files")
@@ -334,6 +338,8 @@ def fork_zygote(root: Path, confinement: Confinement) -> Sandbox:
             os.closerange(3, theirs.fileno())
             os.closerange(theirs.fileno() + 1, 1 << 16)
             main(theirs, root)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(0)
     theirs.close()

@@ -222,12 +222,12 @@ def _limits(cell: Cell, wanted: Confinement) -> None:
     """Resource limits. Memory counts from what the process already has: torch maps a lot before the first line."""
     page = resource.getpagesize()
     size, _, _, _, _, data, _ = (int(word) * page for word in Path("/proc/self/statm").read_text().split())
+    data = data or size  # gVisor tells the size only
     more = cell.memory_mb << 20
     limits = [
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, cell.file_mb << 20),
         (resource.RLIMIT_NOFILE, 1024 if wanted.cuda else 128),
-        (resource.RLIMIT_MSGQUEUE, 0),
     ]
     if not wanted.cuda:
         limits += [(resource.RLIMIT_DATA, data + more), (resource.RLIMIT_AS, size + more + (1 << 30))]
@@ -238,6 +238,8 @@ def _limits(cell: Cell, wanted: Confinement) -> None:
         _, hard = resource.getrlimit(kind)
         limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(kind, (limit, limit))
+    with suppress(ValueError):  # gVisor has no message queues, and no limit of them to set
+        resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
 
 
 def _change_user(uid: int) -> None:

@@ -74,7 +74,7 @@ def running_as(uids: Collection[int]) -> dict[int, int]:
         if name.isdigit():
             with contextlib.suppress(OSError, KeyError, ValueError):
                 facts = dict(line.split(":", 1) for line in Path(f"/proc/{name}/status").read_text().splitlines())
-                uid, containers = int(facts["Uid"].split()[0]), len(facts["NSpid"].split()) - 1
+                uid, containers = int(facts["Uid"].split()[0]), len(facts.get("NSpid", "1").split()) - 1
                 if uid in uids and not containers and facts["State"].strip()[0] not in "ZX":
                     found[int(name)] = uid
     return found

@@ -10,12 +10,14 @@ import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from autograder.sandbox import linux
 from autograder.sandbox.confine import Cell, Confinement, confine, interpreter_paths
 from autograder.sandbox.users import reap, sweep
+from autograder.sandbox.watch import memory
 from autograder.sandbox.worker import Sources, serve
 
 
@@ -23,11 +25,12 @@ def main(control: socket.socket, root: Path) -> None:
     """Serve until the grader hangs up. `root` is the folder of cells, which workers must be able to reach."""
     if sys.platform.startswith("linux"):
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+        with suppress(OSError):  # gVisor lets no other than init be one: orphans are found by their user there
+            linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
     interpreter_paths()  # looked up once, for all forks
     mounts = _make_reachable(root)
-    _answer(control, {"ready": True, "mounts": mounts})
+    _answer(control, {"ready": True, "mounts": mounts, "memory": memory([os.getpid()])})
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 3)
         if not message:
