@@ -174,9 +174,10 @@ def interpreter_paths() -> tuple[Path, ...]:
 
 
 def package_folders(paths: Iterable[str]) -> list[str]:
-    """Those of these folders that packages were installed into: pip leaves a record of each. A folder of our own, with
-    what is hidden, has none."""
-    return [path for path in paths if path and next(Path(path).glob("*.dist-info"), None)]
+    """Those of these folders, in full, that packages were installed into: pip leaves a record of each. A folder of our
+    own, with what is hidden, has none."""
+    folders = (Path(path).resolve() for path in paths if path)
+    return [str(folder) for folder in folders if next(folder.glob("*.dist-info"), None)]
 
 
 def confine(cell: Cell, wanted: Confinement, parent: int) -> None:
