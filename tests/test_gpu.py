@@ -106,6 +106,13 @@ def test_slow_work_is_told_its_ratio(engine: Engine, course: Path, tmp_path: Pat
     assert line.message.startswith("affine(…), on what draw_affine in helpers.py draws\nToo slow: affine takes ")
 
 
+def test_float32_means_float32_whatever_a_submission_switched_on(engine: Engine, course: Path, tmp_path: Path) -> None:
+    told = "not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32"
+    switched = "\n\ntorch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True\n"
+    line = rehearsed(engine, course, tmp_path, f"assert {told}\n    return x @ w", switched)
+    assert line.outcome is Outcome.PASSED, line.message
+
+
 CHEATS = {
     "an answer of zeros": "return 0 * (x @ w)",
     "the answer of the first turn": "return CACHE.setdefault('y', (x @ w).detach()) + 0 * x.sum() * w.sum()",

@@ -23,12 +23,14 @@ HELD: dict[str, Any] = {}  # the last answer, until it is fetched
 def prepare(
     submission: steps.Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]
 ) -> float:
-    """Flush the device's cache and wait for all of its work.
+    """Flush the device's cache and wait for all of its work. From here on float32 means float32: cuDNN's convolutions
+    round to TF32 by default, so that two right answers would differ by a thousandth.
 
     Returns:
         Seconds that the flush took on the device: longer where somebody else's work is going on there.
     """
     HELD.clear()
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     device = torch.device(options["device"])
     buffer = torch.empty(CACHE_BYTES if device.type == "cuda" else 1, dtype=torch.uint8, device=device)
     _synchronize(device)
