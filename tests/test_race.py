@@ -137,7 +137,7 @@ def test_inputs_cannot_be_drawn_again(engine: Engine, tmp_path: Path) -> None:
     body = (
         "\n    shape = tuple(x.shape)\n"
         "    drawn = [torch.randn(shape), torch.from_numpy(np.random.standard_normal(shape)).float()]\n"
-        "    for seed in (*range(5), torch.initial_seed()):\n"
+        "    for seed in (*range(3), torch.initial_seed()):\n"
         "        drawn.append(torch.randn(shape, generator=torch.Generator().manual_seed(seed)))\n"
         "        drawn.append(torch.from_numpy(np.random.default_rng(seed).standard_normal(shape)).float())\n"
         "        drawn.append(torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, np.float32)))\n"
