@@ -74,7 +74,7 @@ def test_a_breach_where_nothing_is_switched_off_counts() -> None:
         campaign.attacks["reads"] = 3
         campaign.breaches += [("reads: open", "reads", "succeeded"), ("reads: open", "reads", "left a [red]file")]
     assert shown(strong, weak)[0] == 1
-    assert "strong │ 1/3" in shown(strong, weak)[1]
+    assert "strong 1/3" in shown(strong, weak)[1]
     assert "left a [red]file" in shown(weak)[1]
 
 

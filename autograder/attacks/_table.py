@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -27,10 +28,10 @@ def show(campaigns: Sequence[Campaign], console: Console) -> int:
     Returns:
         How many attacks succeeded where none may.
     """
-    table = Table(title="attacks that succeeded, of those tried")
-    for name in ("configuration", *GROUPS.values(), "all", "grading there is"):
-        words = name in ("configuration", "grading there is")
-        table.add_column(name, justify="left" if words else "right", no_wrap=name == "configuration")
+    table = Table(title="attacks that succeeded, of those tried", box=SIMPLE_HEAD, padding=0, pad_edge=False)
+    for name in ("configuration", *GROUPS.values(), "all", "grading is"):
+        words = name in ("configuration", "grading is")
+        table.add_column(name, justify="left" if words else "right", min_width=13 if words else 5)
     for campaign in campaigns:
         table.add_row(escape(campaign.site.name), *_counts(campaign), escape(_fate(campaign)))
     console.print(table)
