@@ -25,12 +25,12 @@ def test_the_page_of_cost_limits_has_the_limits_that_hold(name: str) -> None:
         figure, *_, limit, _, _ = (cell.strip() for cell in line.strip("|").split("|"))
         check = figure if figure.startswith("test_") else check
         shown |= {(check, figure, limit)} if limit and " when " not in figure else set()
-    tasks = {check.name: check.task for check in points(assignment)}
-    limits = {(tasks[check], figure): float(limit.replace(",", "")) for check, figure, limit in shown}
+    tasks = {facts.name: facts.task for facts in points(assignment)}
+    limits = {(tasks[name], figure): float(limit.replace(",", "")) for name, figure, limit in shown}
     costs = {
         (task, COST_FIGURES[figure]): value
-        for task, costs in assignment.costs.items()
-        for figure, value in costs.figures.items()
+        for task, limited in assignment.costs.items()
+        for figure, value in limited.figures.items()
     }
     races = {(task, "times the reference"): targets.target for task, targets in assignment.races.items()}
     assert limits == costs | races, "run `python -m benchmarks cost > benchmarks/cost.md`"

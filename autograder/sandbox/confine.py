@@ -231,8 +231,8 @@ def _limits(cell: Cell, wanted: Confinement) -> None:
         (resource.RLIMIT_NOFILE, 1024 if wanted.cuda else 128),
     ]
     if not wanted.cuda:
+        limits.append((resource.RLIMIT_MEMLOCK, 0))
         limits += [(resource.RLIMIT_DATA, data + more), (resource.RLIMIT_AS, size + more + (1 << 30))]
-        limits += [(resource.RLIMIT_MEMLOCK, 0)]
     if wanted.uid:
         limits.append((resource.RLIMIT_NPROC, 64))
     for kind, limit in limits:

@@ -44,13 +44,13 @@ def statements(cell: Cell, name: str) -> list[Statement]:
     """
     lines, where = cell.source.replace("\r\n", "\n").replace("\r", "\n").split("\n"), f"{name}, cell {cell.number}"
     try:
+        if "\0" in cell.source:
+            raise ValueError("NUL")  # as Python 3.11 does; later ones have a SyntaxError without a line
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an odd escape in a string concerns its author only
             module = _parsed_without_magics(lines)
             return [_statement(node, lines, cell.number) for node in module.body]
     except SyntaxError as error:
-        if "\0" in cell.source:  # Python 3.11 has a ValueError for it
-            raise SubmissionError(f"{where}: it holds a character that code cannot have (NUL)") from error
         line = lines[error.lineno - 1].strip() if error.lineno and error.lineno <= len(lines) else ""
         place = f"{where}, line {error.lineno}" if error.lineno else where
         message = ": ".join(filter(None, (place, shown(error.msg), shown(line))))
