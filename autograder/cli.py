@@ -72,8 +72,8 @@ def grade(
 ) -> None:
     """Grade SUBMISSION (a file, folder or zip) for the assignment NAME."""
     from autograder.grading import Options, grade
-    from autograder.report import terminal, write_report
-    from autograder.results import load_results, merged, to_gradescope, write_results
+    from autograder.results import load_results, merged, terminal, to_gradescope, write_results
+    from autograder.results.page import write_report
 
     console = Console(stderr=as_json)
     earlier = load_results(merge) if merge else None
@@ -118,7 +118,7 @@ def audit(names: tuple[str, ...], seeds: tuple[int, ...], only: str, messages: b
     """Prove that the grading of the assignments NAMES (all, if none is given) is right."""
     from autograder.assignment import assignment_names
     from autograder.audit import audit
-    from autograder.auditreport import show_audit
+    from autograder.audit.report import show_audit
 
     console = Console()
     exceptions = 0
@@ -162,7 +162,7 @@ def release(names: tuple[str, ...], out: Path) -> None:
     """
     from autograder.assignment import assignment_names, load_assignment
     from autograder.audit import audit
-    from autograder.auditreport import show_audit
+    from autograder.audit.report import show_audit
     from autograder.release import write_bundles
 
     console = Console()
@@ -183,7 +183,7 @@ def doctor(attacks: bool, only: str, site: str) -> None:
     """Say what this machine can confine and time, and whether grading here is safe."""
     if attacks:
         _attack(only, site)
-    from autograder.doctor import examine
+    from autograder.audit.doctor import examine
 
     findings = examine()
     for finding in findings:
@@ -192,7 +192,7 @@ def doctor(attacks: bool, only: str, site: str) -> None:
 
 
 def _attack(only: str, site: str) -> NoReturn:
-    from autograder.attacks import campaigns, show
+    from autograder.audit.attacks import campaigns, show
 
     console = Console()
     with console.status("attacking") as status:
@@ -204,7 +204,7 @@ def _attack(only: str, site: str) -> NoReturn:
 @click.argument("name")
 def new(name: str) -> None:
     """Start an assignment NAME: a folder, a reference and checks to change, which pass their own audit."""
-    from autograder.new import create
+    from autograder.release.new import create
 
     for path in create(name):
         click.echo(f"wrote {path}")

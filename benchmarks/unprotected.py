@@ -10,10 +10,10 @@ import torch
 
 from autograder.assignment import load_assignment
 from autograder.checks import Diagnosis, LocalRunner, module_from_source
-from autograder.plugin import ChecksPlugin
 from autograder.sandbox.poison import poison
 from autograder.suite import check_files, run_pytest
-from autograder.world import Case, World
+from autograder.suite.plugin import ChecksPlugin
+from autograder.suite.world import Case, World
 
 
 def main(name: str) -> int:

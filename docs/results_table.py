@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-SCHEMA = ROOT / "autograder" / "results.schema.json"
+SCHEMA = ROOT / "autograder" / "results" / "results.schema.json"
 PAGE = ROOT / "docs" / "results.md"
-BEGIN, END = "<!-- begin: generated from autograder/results.schema.json by `make docs` -->", "<!-- end -->"
+BEGIN, END = "<!-- begin: generated from autograder/results/results.schema.json by `make docs` -->", "<!-- end -->"
 
 
 def rows(schema: dict[str, Any], path: str = "") -> Iterator[str]:

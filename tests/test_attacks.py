@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from autograder.attacks import Campaign, _container, _sites, campaigns, show
-from autograder.attacks._sites import SITES, Site
+from autograder.audit.attacks import Campaign, _container, _sites, campaigns, show
+from autograder.audit.attacks._sites import SITES, Site
 from autograder.errors import UsageError
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="makes configurations that take root")

@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from autograder.audit import Audit, Verdict, audit
-from autograder.auditreport import show_audit
+from autograder.audit.report import show_audit
+from autograder.audit.trivial import KINDS
 from autograder.errors import GraderError
 from autograder.results import Outcome
-from autograder.trivial import KINDS
 
 COURSE = Path(__file__).parent / "course"
 COMPILED = shutil.ignore_patterns("__pycache__")

@@ -17,7 +17,7 @@ import pytest
 from autograder.assignment import load_assignment
 from autograder.cli import cli
 from autograder.errors import UsageError
-from autograder.new import create
+from autograder.release.new import create
 from autograder.starter import write
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,7 +93,7 @@ def test_grade_writes_results_and_a_report(run: Run, course: Path, tmp_path: Pat
     done = run("grade", "mini", "solutions/mini.py", "--seed", "7", "--out", str(tmp_path / "there"))
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "there" / "results.json").read_text())
-    jsonschema.validate(results, json.loads((course / "autograder" / "results.schema.json").read_text()))
+    jsonschema.validate(results, json.loads((course / "autograder" / "results" / "results.schema.json").read_text()))
     assert (results["score"], results["extra_data"]["seed"]) == (100, 7)
     page = (tmp_path / "there" / "report.html").read_text()
     assert page.lower().startswith("<!doctype html>")

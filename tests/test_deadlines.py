@@ -16,17 +16,19 @@ from typing import Any
 import jsonschema
 import pytest
 
-from autograder import engine as engine_room
-from autograder import gradescope, grading, plain
+from autograder import plain, results
 from autograder.errors import GraderError
 from autograder.grading import Engine, Options, grade
+from autograder.grading import engine as engine_room
+from autograder.grading import run as grading
+from autograder.release import gradescope
 from autograder.results import Outcome, Run, load_results, to_gradescope, write_results
 from autograder.sandbox.confine import Confinement
 from autograder.sandbox.folders import run_folder
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="workers are confined on Linux only")
 
-SCHEMA = json.loads((Path(gradescope.__file__).parent / "results.schema.json").read_text())
+SCHEMA = json.loads((Path(results.__file__).parent / "results.schema.json").read_text())
 RIGHT = "def double(x):\n    return 2 * x\n"
 FACTS = """
 title = "Tiny"
@@ -349,7 +351,7 @@ def test_a_fault_finds_room_on_a_full_disk_too(home: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("signal_name", ["SIGKILL", "SIGSEGV", "SIGTERM"])
 def test_results_are_there_even_if_everything_is_killed(home: Path, signal_name: str) -> None:
     code = (
-        "import os, signal, sys; from autograder import gradescope as door; door.SHARED = ()\n"
+        "import os, signal, sys; from autograder.release import gradescope as door; door.SHARED = ()\n"
         f"door._grade = lambda *_: os.kill(os.getpid(), signal.{signal_name})\ndoor.main(sys.argv[1])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(home)], check=False, capture_output=True)

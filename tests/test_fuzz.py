@@ -29,14 +29,14 @@ from hypothesis import HealthCheck, example, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from autograder import gradescope
 from autograder.assignment import Assignment, load_assignment, load_mistakes, read_assignment
 from autograder.checks import Answer, CheckFailed, explain
 from autograder.checks.compare import Mismatch, compare
 from autograder.errors import GraderError, SubmissionError, UsageError
-from autograder.localrun import _unusual_imports
-from autograder.report import page
+from autograder.local.run import _unusual_imports
+from autograder.release import gradescope
 from autograder.results import Run, load_results, to_gradescope, write_results
+from autograder.results.page import page
 from autograder.sandbox import wire
 from autograder.sandbox.steps import Request
 from autograder.sandbox.wire import WireError

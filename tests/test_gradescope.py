@@ -10,17 +10,17 @@ from typing import Any
 import jsonschema
 import pytest
 
-from autograder import gradescope
+from autograder import results
 from autograder.assignment import load_assignment, points
-from autograder.gradescope import main
 from autograder.grading import Options, run_seed
-from autograder.release import bundles
+from autograder.release import bundles, gradescope
+from autograder.release.gradescope import main
 
 COURSE = Path(__file__).parent / "course"
 MINI = load_assignment("mini", COURSE)
 CHECKS = len(points(MINI))
 REFERENCE = MINI.solution.read_text()
-SCHEMA = json.loads((Path(gradescope.__file__).parent / "results.schema.json").read_text())
+SCHEMA = json.loads((Path(results.__file__).parent / "results.schema.json").read_text())
 OURS = "not your fault"
 
 

@@ -271,7 +271,7 @@ def test_nothing_is_left_behind(graded: Grade, monkeypatch: pytest.MonkeyPatch) 
         made.append(run_folder())
         return made[-1]
 
-    monkeypatch.setattr("autograder.grading.run_folder", recorded)
+    monkeypatch.setattr("autograder.grading.run.run_folder", recorded)
     graded(changed("return 2 * x", "\n    open('junk', 'w').write('x'); import os; os._exit(1)"))
     assert made
     assert not any(folder.exists() for folder in made)

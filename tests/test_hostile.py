@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder import grading
 from autograder.assignment import load_assignment, points
 from autograder.audit import attacked_checks, honest_work
 from autograder.grading import Engine, Options, grade
+from autograder.grading import run as grading
 from autograder.results import Outcome, Run
 from autograder.sandbox import linux
 from autograder.sandbox.folders import run_folder

@@ -312,9 +312,10 @@ def test_arrows_between_rooms_never_form_a_ring() -> None:
         ("errors", set()),
         ("assignment", {"errors"}),
         ("results", {"errors", "plain"}),
-        ("report", {"errors", "plain", "results"}),
         ("sandbox", {"errors"}),
         ("checks", {"assignment", "errors", "sandbox"}),
+        ("suite", {"assignment", "checks", "errors", "sandbox"}),
+        ("local", {"assignment", "checks", "errors", "sandbox", "submission", "suite"}),
     ],
 )
 def test_a_room_uses_only_what_lies_below_it(room: str, may_use: set[str]) -> None:

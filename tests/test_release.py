@@ -118,8 +118,8 @@ def test_no_compiled_file_and_no_room_of_the_grader_reaches_students(made: dict[
     names = contents(made["starter"].data())
     assert not [name for name in names if name.endswith((".pyc", ".pyo")) or "/hidden/" in name]
     rooms = {name.split("/")[3] for name in names if name.startswith("mini/deepgrade.pyz/autograder/")}
-    assert {"local.py", "checks", "sandbox", "submission"} <= rooms
-    assert not rooms & {"grading.py", "grader.py", "gradescope.py", "audit.py", "starter", "results.py", "template"}
+    assert {"local", "checks", "sandbox", "submission", "suite"} <= rooms
+    assert not rooms & {"grading", "audit", "release", "starter", "results", "classes"}
 
 
 LONG = """\
@@ -185,9 +185,7 @@ def test_the_autograder_holds_what_grading_needs(made: dict[str, Bundle]) -> Non
     package = ROOT / "autograder"
     modules = {f"autograder/{path.relative_to(package).as_posix()}" for path in package.rglob("*.py") if path.is_file()}
     assert modules <= set(files)
-    assert {"autograder/report/page.html.j2", "autograder/report/page.css", "autograder/results.schema.json"} <= set(
-        files
-    )
+    assert {f"autograder/results/{name}" for name in ("page.html.j2", "page.css", "results.schema.json")} <= set(files)
     assert files["solutions/mini.py"] == MINI.solution.read_bytes()
 
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from autograder.report import page, svg, terminal, write_report
-from autograder.report.signs import sign
-from autograder.results import Outcome, Run, shown
+from autograder.results import Outcome, Run, shown, svg, terminal
+from autograder.results.page import page, write_report
+from autograder.results.signs import sign
 from tests.samples import COST, HOSTILE, PICTURE, RACE, line, sample_lines, sample_run, without_fault
 
 VOID = {"meta", "img", "br", "hr", "input", "link"}

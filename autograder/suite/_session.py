@@ -10,8 +10,8 @@ import pytest
 
 from autograder.assignment import Assignment
 from autograder.errors import GraderError
-from autograder.plugin import ChecksPlugin
-from autograder.world import Case
+from autograder.suite.plugin import ChecksPlugin
+from autograder.suite.world import Case
 
 SILENCED = "terminal cacheprovider faulthandler logging capture unraisableexception threadexception doctest junitxml"
 PYTEST_OPTIONS = (
@@ -26,7 +26,7 @@ PICTURE_SIDE = 32
 
 def check_files(assignment: Assignment) -> list[str]:
     """The quiz, then public, then hidden checks."""
-    quiz = [str(Path(__file__).parent / "checks" / "test_quiz.py")] if assignment.quiz else []
+    quiz = [str(Path(__file__).parents[1] / "checks" / "test_quiz.py")] if assignment.quiz else []
     rooms = [assignment.folder / room for room in ("public", "hidden")]
     return quiz + [str(file) for room in rooms for file in sorted(room.glob("test_*.py"))]
 

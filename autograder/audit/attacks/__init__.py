@@ -4,7 +4,7 @@
 configurations: users, containers, protections switched off. `_table` shows what came of it.
 """
 
-from autograder.attacks._sites import Campaign, campaigns
-from autograder.attacks._table import show
+from autograder.audit.attacks._sites import Campaign, campaigns
+from autograder.audit.attacks._table import show
 
 __all__ = ["Campaign", "campaigns", "show"]

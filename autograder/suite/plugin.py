@@ -25,7 +25,7 @@ from autograder.checks.cost import Cost
 from autograder.checks.gpurace import GpuRace
 from autograder.checks.race import Inconclusive, Race, Times, pin
 from autograder.errors import GraderError
-from autograder.world import Blocked, Case, Deferred, World
+from autograder.suite.world import Blocked, Case, Deferred, World
 
 UNUSABLE = (
     "What your code returned could not be used by this check: look at the types and shapes that the docstring promises."

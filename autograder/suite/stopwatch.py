@@ -20,7 +20,7 @@ from autograder.checks import CheckFailed
 from autograder.checks.boxed import CHECK_CALLS
 from autograder.errors import GraderError
 from autograder.sandbox import box
-from autograder.world import Blocked
+from autograder.suite.world import Blocked
 
 TICK = 0.25
 PATIENCE = 1.0  # between two interruptions of the same check, should the first be caught in there
@@ -99,7 +99,10 @@ class Stopwatch:
         now = time.monotonic()
         passed, self.last = now - self.last, now
         while frame is not None:
-            if frame.f_code.co_name in MUST_NOT_BREAK and frame.f_globals.get("__name__") == "autograder.grader":
+            if (
+                frame.f_code.co_name in MUST_NOT_BREAK
+                and frame.f_globals.get("__name__") == "autograder.grading.grader"
+            ):
                 return
             if frame.f_globals is vars(box):
                 return

@@ -13,8 +13,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from autograder.report.signs import SIGNS, points, sign
-from autograder.results import Line, Outcome, Run, are_points, opening
+from autograder.results._model import Line, Outcome, Run, are_points, opening
+from autograder.results.signs import SIGNS, points, sign
 
 
 class GradingProgress:

@@ -23,7 +23,10 @@ from autograder.sandbox.confine import package_folders
 START_SECONDS = 120.0
 GRACE_SECONDS = 20.0  # beyond the run's own deadline, before the grader is taken for dead
 DRIVERS = ("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")  # where containers say which GPU there is, and where its driver
-BOOT = "import sys; sys.path.insert(0, {root!r}); from autograder.launcher import main; main({control}, {preload!r})"
+BOOT = (
+    "import sys; sys.path.insert(0, {root!r}); "
+    "from autograder.grading.launcher import main; main({control}, {preload!r})"
+)
 
 
 def clean_environment() -> dict[str, str]:
@@ -59,7 +62,7 @@ class Engine:
 
     def __enter__(self) -> "Engine":
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        boot = BOOT.format(root=str(Path(__file__).resolve().parents[1]), control=theirs.fileno(), preload=self.preload)
+        boot = BOOT.format(root=str(Path(__file__).resolve().parents[2]), control=theirs.fileno(), preload=self.preload)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-s", "-B", "-c", boot],
             env=clean_environment(),

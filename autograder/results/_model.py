@@ -242,7 +242,7 @@ def to_gradescope(run: Run) -> dict[str, Any]:
     """The run as Gradescope's results.json, and nothing in it that a student may not read.
 
     Returns:
-        Plain values, valid against autograder/results.schema.json.
+        Plain values, valid against autograder/results/results.schema.json.
     """
     run = shown(run)
     per_line = OUTPUT_CHARS // max(1, len(run.lines))

@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from autograder.assignment import find_root, load_assignment
-from autograder.attacks import _container
+from autograder.audit.attacks import _container
 from autograder.errors import UsageError
 from autograder.release import bundles
 
-BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from autograder.attacks._field import main; main(sys.argv[2])"
+BOOT = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from autograder.audit.attacks._field import main; main(sys.argv[2])"
+)
 LIFTED = "\n\ndef preflight(*arguments: object) -> None:\n    pass\n"
 STRANGER = 60_900  # a user that nobody is
 LIMITS = "[limits]\ncall_seconds = 3.0\nrun_seconds = 60.0\nprocesses = {processes}\n\n"
@@ -207,7 +209,7 @@ def _home(home: Path, site: Site, token: str) -> Path:
     head, _, tail = text.partition("\n[")
     facts.write_text(f"{head}\n{LIMITS.format(processes=str(site.processes).lower())}[{tail}", "utf-8")
     if site.lifted:
-        grader = home / "source" / "autograder" / "grader.py"
+        grader = home / "source" / "autograder" / "grading" / "grader.py"
         grader.write_text(grader.read_text("utf-8") + LIFTED, "utf-8")
     owner = STRANGER if not site.root and os.geteuid() == 0 else os.geteuid()
     for path in (home, *home.rglob("*")):

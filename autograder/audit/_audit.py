@@ -25,11 +25,11 @@ from autograder.assignment import (
     mistaken_source,
     points,
 )
-from autograder.engine import Engine
+from autograder.audit.trivial import KINDS, worthless_source
 from autograder.grading import Options, grade
+from autograder.grading.engine import Engine
 from autograder.results import Line, Outcome, Run
 from autograder.starter import build
-from autograder.trivial import KINDS, worthless_source
 
 FULL = 100.0
 

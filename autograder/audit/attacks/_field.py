@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from autograder.assignment import Assignment, load_assignment, points
-from autograder.audit import attacked_checks, honest_work
-from autograder.engine import Engine
-from autograder.gradescope import make_private
+from autograder.audit._audit import attacked_checks, honest_work
 from autograder.grading import Options, grade
+from autograder.grading.engine import Engine
 from autograder.plain import clean
+from autograder.release.gradescope import make_private
 from autograder.results import Run, to_gradescope
 from autograder.sandbox import linux
 from autograder.sandbox.confine import SHARED_MEMORY, Confinement

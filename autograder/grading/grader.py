@@ -23,14 +23,14 @@ from autograder.checks import Diagnosis, LocalRunner, explain, module_from_sourc
 from autograder.checks.boxed import BoxedRunner, import_failure
 from autograder.checks.race import Inconclusive
 from autograder.errors import DeepgradeError, GraderError
-from autograder.job import Job
-from autograder.plugin import ChecksPlugin
+from autograder.grading.job import Job
 from autograder.sandbox.box import Sandbox
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.worker import Sources
-from autograder.stopwatch import watch
 from autograder.suite import check_files, merged, run_pytest
-from autograder.world import Case, World
+from autograder.suite.plugin import ChecksPlugin
+from autograder.suite.stopwatch import watch
+from autograder.suite.world import Case, World
 
 CUDA_LIMITS = Limits(call_seconds=60.0, memory_mb=8192)  # a device's context takes seconds to make; answers are large
 

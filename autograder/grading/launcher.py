@@ -44,7 +44,7 @@ def _preload(names: Sequence[str]) -> None:
     import torch
     import torch.fx.experimental.symbolic_shapes  # else every worker's first backward pass imports it, and sympy
 
-    import autograder.grader
+    import autograder.grading.grader
     import autograder.sandbox.zygote  # noqa: F401
 
     for name in names:
@@ -77,7 +77,7 @@ def _complete_sys() -> None:
 
 
 def _grade(message: dict[str, object], job: socket.socket) -> None:
-    from autograder.grader import main as grade
+    from autograder.grading.grader import main as grade
     from autograder.sandbox.box import fork_zygote
     from autograder.sandbox.confine import Confinement
 

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from autograder.audit import Audit, Verdict
+from autograder.audit._audit import Audit, Verdict
 from autograder.results import Outcome
 
 EXPECTED = {

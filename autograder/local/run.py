@@ -13,14 +13,14 @@ from autograder.assignment import read_assignment
 from autograder.checks import LocalRunner
 from autograder.checks.runner import NO_PACKAGE, PACKAGES, advice
 from autograder.errors import SubmissionError
-from autograder.plugin import ChecksPlugin
 from autograder.sandbox.courtesy import stand_in_for_ipython
 from autograder.sandbox.poison import poison
 from autograder.sandbox.steps import Submission
 from autograder.sandbox.worker import Sources, describe, load_submission
 from autograder.submission import collect
 from autograder.suite import merged, run_pytest
-from autograder.world import Case, World
+from autograder.suite.plugin import ChecksPlugin
+from autograder.suite.world import Case, World
 
 MARKS = {"passed": "✓", "failed": "✗", "fault": "!"}
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from autograder.attacks._sites import Campaign
+from autograder.audit.attacks._sites import Campaign
 
 GROUPS = {
     "reads": "reading",

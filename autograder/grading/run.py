@@ -26,9 +26,9 @@ from autograder.assignment import (
     points,
     suite_digest,
 )
-from autograder.engine import Engine
 from autograder.errors import DeepgradeError, GraderError, SubmissionError
-from autograder.job import Job
+from autograder.grading.engine import Engine
+from autograder.grading.job import Job
 from autograder.results import Line, Outcome, Run, Standing
 from autograder.sandbox.confine import Confinement
 from autograder.sandbox.folders import remove_tree, run_folder

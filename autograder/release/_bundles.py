@@ -17,8 +17,10 @@ from autograder.starter import build, solution_blocks
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 PACKAGE_SUFFIXES = {".py", ".html", ".css", ".json", ".j2"}
-LOCAL_ROOMS = ("assignment", "submission", "checks", "sandbox")
-LOCAL_FILES = ("__init__.py", "errors.py", "local.py", "localrun.py", "plugin.py", "suite.py", "plain.py", "world.py")
+PACKAGE = Path(__file__).resolve().parents[1]
+PLATFORM = PACKAGE / "release" / "bundle"  # scripts that go to the bundle's root
+LOCAL_ROOMS = ("assignment", "submission", "checks", "sandbox", "suite", "local")
+LOCAL_FILES = ("__init__.py", "errors.py", "plain.py")
 EXECUTABLE = {"setup.sh", "run_autograder"}
 
 
@@ -80,7 +82,7 @@ def _starter(assignment: Assignment) -> dict[str, bytes]:
 
 def _local_checker() -> bytes:
     """The part of the package that the public checks need, as one importable file."""
-    package = Path(__file__).parent
+    package = PACKAGE
     rooms = [path for room in LOCAL_ROOMS for path in sorted((package / room).glob("*.py"))]
     files = {f"autograder/{path.relative_to(package).as_posix()}": path.read_bytes() for path in rooms}
     files |= {f"autograder/{name}": (package / name).read_bytes() for name in LOCAL_FILES}
@@ -88,7 +90,7 @@ def _local_checker() -> bytes:
 
 
 def _autograder(assignment: Assignment, secret: str) -> dict[str, bytes]:
-    root, package = find_root(), Path(__file__).parent
+    root, package = find_root(), PACKAGE
     files = {
         f"autograder/{path.relative_to(package).as_posix()}": path.read_bytes() for path in _package_files(package)
     }
@@ -109,7 +111,7 @@ def _autograder(assignment: Assignment, secret: str) -> dict[str, bytes]:
     }
     files["deepgrade.json"] = json.dumps(config, indent=1).encode() + b"\n"
     for name in sorted(EXECUTABLE):
-        files[name] = (package / "bundle" / name).read_bytes()
+        files[name] = (PLATFORM / name).read_bytes()
     return files
 
 
@@ -127,8 +129,8 @@ def _required() -> str:
 
 def _package_files(package: Path) -> Iterator[Path]:
     for path in sorted(package.rglob("*")):
-        parts = path.relative_to(package).parts
-        if path.is_file() and path.suffix in PACKAGE_SUFFIXES and "__pycache__" not in parts and parts[0] != "bundle":
+        compiled = "__pycache__" in path.relative_to(package).parts
+        if path.is_file() and path.suffix in PACKAGE_SUFFIXES and not compiled and PLATFORM not in path.parents:
             yield path
 
 

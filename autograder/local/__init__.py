@@ -32,7 +32,7 @@ def main(folder: Path, argv: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    from autograder.localrun import check
+    from autograder.local.run import check
 
     try:
         with tempfile.TemporaryDirectory(prefix="deepgrade-") as staging:

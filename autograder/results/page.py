@@ -14,8 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from autograder.plain import write_whole
-from autograder.report import signs, svg
-from autograder.results import Line, Outcome, Run, opening, shown, summary
+from autograder.results import signs, svg
+from autograder.results._model import Line, Outcome, Run, opening, shown, summary
 
 FILE_NAME = "report.html"
 

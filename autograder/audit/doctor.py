@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.assignment import assignment_names, load_assignment
-from autograder.engine import Engine
 from autograder.errors import DeepgradeError
 from autograder.grading import Options, grade
+from autograder.grading.engine import Engine
 from autograder.sandbox.confine import Confinement
 
 

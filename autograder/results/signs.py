@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from autograder.results import Line, Outcome
+from autograder.results._model import Line, Outcome
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,14 @@
+"""Grade one submission, from path to results: the public door of the framework.
+
+    from autograder.grading import Engine, grade
+    with Engine() as engine:
+        run = grade("conv", "conv.py", engine=engine)
+
+`run` is what the caller holds, `engine` and `launcher` the warm process that forks graders, seen from outside and from
+inside, `grader` the trusted process that grades, `job` what it is asked. Nothing here imports torch before it forks.
+"""
+
+from autograder.grading.engine import Engine
+from autograder.grading.run import Options, grade, run_seed
+
+__all__ = ["Engine", "Options", "grade", "run_seed"]

@@ -1,0 +1,37 @@
+"""Results: the one schema, and what people see of it in a terminal and on a page.
+
+`results.json`, the terminal's table, the page and the class store are all made from a `Run`. How anything was found out
+is not known here.
+"""
+
+from autograder.results._model import (
+    FILE_NAME,
+    Line,
+    Outcome,
+    Run,
+    Standing,
+    are_points,
+    load_results,
+    merged,
+    opening,
+    shown,
+    summary,
+    to_gradescope,
+    write_results,
+)
+
+__all__ = [
+    "FILE_NAME",
+    "Line",
+    "Outcome",
+    "Run",
+    "Standing",
+    "are_points",
+    "load_results",
+    "merged",
+    "opening",
+    "shown",
+    "summary",
+    "to_gradescope",
+    "write_results",
+]
