@@ -56,13 +56,13 @@ class Question:
 
 DEAD_BAND = 1.1  # equal work in two processes was seen to differ by half of that
 COST_FIGURES = {
-    "steps": "lines and calls in your file",
     "operations": "operations",
     "products": "matrix products",
     "flops": "floating-point operations",
     "largest": "entries of the largest tensor",
     "written": "entries written by all operations",
     "peak": "bytes of live memory at the peak",
+    "kept": "bytes kept for the backward pass",
 }
 
 

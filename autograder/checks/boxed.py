@@ -3,13 +3,14 @@
 import math
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from autograder.checks.runner import Answer
 from autograder.errors import GraderError
 from autograder.sandbox import wire
+from autograder.sandbox.absence import TORCH
 from autograder.sandbox.box import Sandbox, Worker
 from autograder.sandbox.limits import Limits, WorkerLost
 from autograder.sandbox.steps import Request
@@ -22,16 +23,15 @@ SHORTENED_SECONDS = 2.0  # for what did not return in time once already
 
 @dataclass
 class BoxedRunner:
-    """The submission in a worker of its own, started at the first request and ended with the check.
+    """The submission in workers of its own, one for each set of things that must be absent, started at the first
+    request that needs it and ended with the check.
 
     Attributes:
         sandbox: where workers come from.
         sources: what the worker imports.
         limits: for each call.
         late: steps that already ran out of time in this run, by name; shared by all checks.
-        text: what the worker imports in the submission's stead: the reference, where it races.
         deadline: of the run, on the monotonic clock; no call goes on after it.
-        seconds: that the last answer took, from the first byte sent to the last one received.
         spent: seconds that all answers took together; a check may take `CHECK_CALLS` times the limit of a call.
     """
 
@@ -39,44 +39,55 @@ class BoxedRunner:
     sources: Sources
     limits: Limits
     late: set[str] = field(default_factory=set)
-    text: str | None = None
     deadline: float = math.inf
     output: str = ""
-    seconds: float = 0.0
     spent: float = 0.0
-    _worker: Worker | None = None
+    _workers: dict[tuple[str, ...], Worker] = field(default_factory=dict)
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def answer(self, request: Request) -> Answer:
         """See `Runner`. What ended its worker gets a fresh one with the next request."""
-        failed = self._start()
+        failed = self._start(request.absent)
         if failed is not None:
             return failed
-        late = request.name in self.late
-        answer = self._asked(request.to_wire(), SHORTENED_SECONDS if late else self.limits.call_seconds)
+        most = SHORTENED_SECONDS if request.name in self.late else self.limits.call_seconds
+        answer = self._asked(self._workers[request.absent], request.to_wire(), most)
         if answer.lost is not None and answer.lost.kind == "timeout":
             self.late.add(request.name)
         return answer
 
-    def _start(self) -> Answer | None:
-        """Start the worker and import the submission; an answer only where that fails."""
-        if self._worker is not None:
-            return None
-        self._worker = self._stack.enter_context(self.sandbox.worker(self.sources, self.limits))
-        answer = self._asked({"import": self.text}, self.limits.call_seconds)
-        return None if answer.ok else answer
+    def _start(self, absent: tuple[str, ...]) -> Answer | None:
+        """Start the worker and import the submission; an answer only where that fails.
 
-    def _asked(self, what: Any, most: float) -> Answer:
-        """One exchange with the worker, within `most` seconds and what is left of the check and the run."""
-        assert self._worker is not None
+        Without any of torch a module that keeps constant tensors could not be imported: there torch goes after it.
+        """
+        if absent in self._workers:
+            return None
+        failed = self._imported(absent, absent)
+        if failed is not None and TORCH in absent and failed.raised is not None:
+            failed = self._imported(absent, ())
+        return failed
+
+    def _imported(self, absent: tuple[str, ...], before: tuple[str, ...]) -> Answer | None:
+        """The import in a fresh worker, in which `before` is absent from its birth, and the rest after the import."""
+        worker = self._stack.enter_context(self.sandbox.worker(self.sources, self.limits, before))
+        asked = {"import": None} if before == absent else {"import": None, "absent": list(absent)}
+        answer = self._asked(worker, asked, self.limits.call_seconds)
+        if answer.ok:
+            self._workers[absent] = worker
+            return None
+        worker.close()
+        return answer
+
+    def _asked(self, worker: Worker, what: Any, most: float) -> Answer:
+        """One exchange with a worker, within `most` seconds and what is left of the check and the run."""
         started, allowed = time.monotonic(), CHECK_CALLS * self.limits.call_seconds
         over = WorkerLost("timeout", f"took more than {allowed:g} s in this check alone")
         if self.spent >= allowed:
             return Answer(lost=over)
         left = min(self.deadline - started, allowed - self.spent)
         try:
-            reply = self._worker.request(what, max(LEAST_SECONDS, min(most, self.limits.call_seconds, left)))
-            self.seconds = self._worker.seconds
+            reply = worker.request(what, max(LEAST_SECONDS, min(most, self.limits.call_seconds, left)))
             return Answer.from_reply(reply)
         except WorkerLost as lost:
             self.close()
@@ -87,26 +98,11 @@ class BoxedRunner:
         finally:
             self.spent += time.monotonic() - started
 
-    def freeze(self) -> None:
-        """Stop the worker, all its threads, until `thaw`."""
-        if self._worker is not None:
-            self._worker.freeze()
-
-    def thaw(self) -> None:
-        """Let it run on."""
-        if self._worker is not None:
-            self._worker.thaw()
-
-    def pin(self, processor: int) -> None:
-        """Give the worker, which must not have started yet, one processor only."""
-        self.limits = replace(self.limits, processor=processor)
-
     def close(self) -> None:
-        """End the worker, if there is one, and keep what was printed."""
+        """End the workers, and keep what was printed."""
         self._stack.close()
-        if self._worker is not None:
-            self.output = self._worker.output.decode("utf-8", "replace")
-            self._worker = None
+        self.output += "".join(worker.output.decode("utf-8", "replace") for worker in self._workers.values())
+        self._workers.clear()
 
     def __enter__(self) -> "BoxedRunner":
         return self
@@ -120,4 +116,4 @@ class BoxedRunner:
 def import_failure(runner: BoxedRunner) -> Answer | None:
     """Import the submission once, for its own sake; an answer only where that fails."""
     with runner:
-        return runner._start()
+        return runner._start(())

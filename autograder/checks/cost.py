@@ -6,82 +6,70 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autograder.assignment import COST_FIGURES, Costs
-from autograder.checks.agreement import Agrees
 from autograder.checks.failure import CheckFailed
+from autograder.checks.proven import Asking, Inputs, Proofs, Proven
 from autograder.checks.tolerance import Tolerance
 from autograder.errors import GraderError
-from autograder.sandbox.steps import Request
 
-NUMPY = "torch"  # what a task in NumPy forbids
 ADVICE = {
-    "steps": "a Python loop where one operation on whole arrays would do?",
     "operations": "a Python loop where one operation on whole tensors would do?",
     "products": "products that could be one larger product?",
     "largest": "a table of all pairs, or a square matrix of a long axis?",
     "written": "passes over whole tensors that could be saved?",
     "peak": "intermediate results that are kept longer than they are needed?",
+    "kept": "intermediate results that the backward pass could compute again?",
 }
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One call's figures, beside the reference's."""
-
-    call: str
-    student: dict[str, int]
-    reference: dict[str, int]
 
 
 @dataclass
 class Cost:
-    """`cost.autograd("conv2d_fast", x, w)`: what a call costs, once its answer was seen to be right.
+    """`cost.autograd("conv2d_fast", lambda draw: (draw.tensor(2, 3, 7, 6), draw.tensor(4, 3, 3, 2)))`: what a call
+    costs, proven in a replay (see `Proofs`).
+
+    The function draws the arguments of one call from the draw that it is given: floating tensors will be others in the
+    replay, everything else stays what it was.
 
     Attributes:
-        agrees: student and reference, with the meter on.
+        proofs: student, reference, and where recordings are replayed.
+        limits: the task's; recording ends soon after they are passed.
         shown: what the report draws as bars, filled by `within`.
     """
 
-    agrees: Agrees
+    proofs: Proofs
+    limits: Costs | None = None
     shown: list[dict[str, Any]] = field(default_factory=list)
 
-    def __call__(self, name: str, *args: Any, **kwargs: Any) -> Measured:
+    def __call__(self, name: str, inputs: Inputs, **kwargs: Any) -> Proven:
         """A plain call."""
-        return self._measure(self.agrees.student.request("call", name, args, kwargs, **self._meter(name)))
+        return self._proven(lambda agrees, draw: agrees.student.request("call", name, inputs(draw), kwargs))
 
-    def pair(self, name: str, *args: Any, **kwargs: Any) -> Measured:
-        """NAME_forward and NAME_backward."""
-        return self._measure(self.agrees.student.request("pair", name, args, kwargs, **self._meter(name)))
-
-    def autograd(self, name: str, *args: Any, wrt: Any = None, **kwargs: Any) -> Measured:
+    def autograd(self, name: str, inputs: Inputs, wrt: Any = None, **kwargs: Any) -> Proven:
         """Forward and backward of a torch function."""
-        return self._measure(self.agrees.student.request("autograd", name, args, kwargs, wrt=wrt, meter=[]))
+        return self._proven(
+            lambda agrees, draw: agrees.student.request("autograd", name, inputs(draw), kwargs, wrt=wrt)
+        )
 
-    def module(self, name: str, init: tuple[Any, ...], *inputs: Any, training: bool = True, **kwargs: Any) -> Measured:
+    def module(self, name: str, init: tuple[Any, ...], inputs: Inputs, training: bool = True, **kwargs: Any) -> Proven:
         """Forward and backward of a module that was given the reference's parameters."""
-        return self._measure(self.agrees.module_request(name, init, inputs, kwargs, training=training, meter=[]))
+        return self._proven(
+            lambda agrees, draw: agrees.module_request(name, init, inputs(draw), kwargs, training=training)
+        )
 
-    def run(self, name: str, *args: Any, tol: Tolerance | None = None, **kwargs: Any) -> Measured:
+    def run(self, name: str, inputs: Inputs, tol: Tolerance | None = None, **kwargs: Any) -> Proven:
         """A helper, in torch: everything that runs in it counts."""
-        return self._measure(self.agrees.student.request("run", name, args, kwargs, meter=[]), tol)
+        return self._proven(lambda agrees, draw: agrees.student.request("run", name, inputs(draw), kwargs), tol)
 
-    def _meter(self, name: str) -> dict[str, Any]:
-        """Where torch is forbidden there is nothing for its dispatcher to count: Python's tracer is asked."""
-        return {"meter": [], "traces": NUMPY in self.agrees.student.assignment.task_of(name).forbidden}
-
-    def _measure(self, request: Request, tol: Tolerance | None = None) -> Measured:
-        self.agrees.compare(request, tol)
-        student, reference = self.agrees.student.log[-1][1], self.agrees.reference.log[-1][1]
-        if student.tampered or student.figures.keys() != reference.figures.keys():
-            raise CheckFailed("The count of operations was switched off while your code ran.", rung="tampered")
-        return Measured(self.agrees.student.describe(request), student.figures, reference.figures)
+    def _proven(self, asking: Asking, tol: Tolerance | None = None) -> Proven:
+        limit = self.limits.figures.get("operations") if self.limits is not None else None
+        return self.proofs.of(asking, tol, limit)
 
     def within(
         self,
-        measured: Measured,
+        measured: Proven,
         limits: Costs,
         *,
-        constant: Mapping[str, Measured] | None = None,
-        linear: Mapping[str, Measured] | None = None,
+        constant: Mapping[str, Proven] | None = None,
+        linear: Mapping[str, Proven] | None = None,
     ) -> None:
         """No figure is over its limit, and operations do not grow faster with a size than they may.
 
@@ -102,26 +90,20 @@ class Cost:
         if over:
             raise CheckFailed("\n".join(over), rung="cost", call=measured.call)
 
-    def _over(self, measured: Measured, limits: Costs) -> Iterator[str]:
+    def _over(self, measured: Proven, limits: Costs) -> Iterator[str]:
         for name, limit in limits.figures.items():
-            figure = COST_FIGURES[name]
-            if name not in measured.reference:
-                raise GraderError(
-                    f"{figure} are not counted in {measured.call}: NumPy and torch have their own figures"
-                )
-            mine, theirs = measured.student[name], measured.reference[name]
+            figure, mine, theirs = COST_FIGURES[name], measured.student[name], measured.reference[name]
             if theirs > limit:
                 raise GraderError(f"the reference itself needs {theirs} {figure}, over the limit of {limit:g}")
-            self._show(figure, mine, theirs, limit, "bytes" if name == "peak" else "")
+            self._show(figure, mine, theirs, limit, "bytes" if name in ("peak", "kept") else "")
             if mine > limit:
                 told = f"{figure}: {mine:,}; at most {int(limit):,} are allowed, and the reference needs {theirs:,}"
                 yield f"{told} ({ADVICE[name]})" if name in ADVICE else told
 
-    def _growth(self, first: Measured, second: Measured, what: str, times: int, growth: float) -> Iterator[str]:
-        name = "steps" if "steps" in first.student else "operations"
-        figure, before, after = COST_FIGURES[name], first.student[name], second.student[name]
+    def _growth(self, first: Proven, second: Proven, what: str, times: int, growth: float) -> Iterator[str]:
+        figure, before, after = COST_FIGURES["operations"], first.student["operations"], second.student["operations"]
         limit = before * times * growth
-        self._show(f"{figure} when {what}", after, second.reference[name], limit, "")
+        self._show(f"{figure} when {what}", after, second.reference["operations"], limit, "")
         if after > limit:
             asked = "stay about the same" if times == 1 else "about double at most"
             told = f"{figure} grow from {before:,} to {after:,} when {what}"

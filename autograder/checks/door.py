@@ -28,6 +28,7 @@ class Door:
         signatures: a module to read parameter names from, for messages.
         draw: where seeds come from.
         source: the submission's file, for messages.
+        task: of the check; what it forbids is absent from helpers too.
     """
 
     assignment: Assignment
@@ -36,6 +37,7 @@ class Door:
     draw: Draw
     source: Path
     log: list[tuple[Request, Answer]] = field(default_factory=list)
+    task: str | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -78,14 +80,16 @@ class Door:
         """The request itself, with a seed and, for a pair, the names of what it returns."""
         options = {key: _list(item) if key in ("cotangents", "wrt") else item for key, item in options.items()}
         options["seed"] = self.draw.seed()
-        task = None if options.get("does", step) in ("run", "value") else self.assignment.task_of(name)
-        if "meter" in options or (task is not None and task.forbidden):
-            options["meter"] = list(task.forbidden) if task is not None else []
         if step == "pair":
             options["spec"] = self._spec(name)
-        return Request(
-            step, name, tuple(map(_sendable, args)), {key: _sendable(item) for key, item in kwargs.items()}, options
-        )
+        named = {key: _sendable(item) for key, item in kwargs.items()}
+        return Request(step, name, tuple(map(_sendable, args)), named, options, self._absent(step, name))
+
+    def _absent(self, step: str, name: str) -> tuple[str, ...]:
+        """What must be absent where a request runs."""
+        if step not in ("run", "value"):
+            return self.assignment.task_of(name).forbidden
+        return self.assignment.tasks[self.task].forbidden if self.task in self.assignment.tasks else ()
 
     def _spec(self, name: str) -> dict[str, list[str]]:
         found = self.assignment.pairs.get(name)
@@ -119,8 +123,6 @@ class Door:
         function = getattr(self.signatures, _function_name(self.signatures, request), None)
         if request.step == "value":
             return request.name
-        if "inputs" in request.options:
-            return f"{request.name}(…), on what {request.options['inputs']} in helpers.py draws"
         if request.step == "run":
             return f"the check's helper {request.name}({_arguments(None, request.args, request.kwargs)})"
         if request.step == "module":

@@ -27,6 +27,10 @@ class Draw:
         """Standard normal, torch.float64."""
         return torch.from_numpy(self(*shape))
 
+    def single(self, *shape: int) -> torch.Tensor:
+        """Standard normal, torch.float32."""
+        return torch.from_numpy(np.asarray(self.rng.standard_normal(shape, dtype=np.float32)))
+
     def ints(self, low: int, high: int, *shape: int) -> np.ndarray:
         """int64, low <= value < high."""
         return np.asarray(self.rng.integers(low, high, shape))

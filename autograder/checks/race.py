@@ -1,31 +1,24 @@
-"""The race: student against reference on the grader's clock. Both run in workers of their own and take turns in random
-order, on fresh inputs each time; every answer is verified; whoever is not at turn stands still.
+"""The race: the student's recording against the reference's, both replayed by one trusted process, in turns of random
+order. No submission is near the clock.
 
 The rule is min / min, over 15 + 15 + 30 + 60 pairs of turns with pauses, and stops at the first pass: of the rules
 that were compared on quiet and loaded machines, the one without a false fail. A machine on which the reference does
-not agree with itself gives no verdict.
+not agree with itself gives no verdict. On a device the same recordings, made on the processor, are replayed there.
 """
 
 import math
-import os
 import random
+import shutil
+import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
-
-import numpy as np
-import torch
+from typing import Any
 
 from autograder.assignment import Targets
-from autograder.checks.agreement import Agrees
 from autograder.checks.failure import CheckFailed
-from autograder.checks.runner import Answer, explain
+from autograder.checks.proven import REFERENCE, STUDENT, Asking, Inputs, Proofs
 from autograder.checks.tolerance import Tolerance
-from autograder.errors import GraderError
-from autograder.sandbox.steps import Request
-from autograder.sandbox.wire import arrays_in
 
 STAGES = (15, 15, 30, 60)  # pairs of turns, each stage after a pause
 PAUSE_SECONDS = 0.25
@@ -33,35 +26,22 @@ UNSTEADY = 1.1  # from this spread of the reference's own times on, no points ar
 HOPELESS = 1.5  # times the limit after the first stage; twice that after a third of it
 RACE_SECONDS = 30.0
 WARM_UP = 2
-CHANCE = random.SystemRandom()  # the worker was forked with the same global generator
-
-Inputs = Callable[[], tuple[Any, ...]]
+IMPOSSIBLE = 0.5  # of the roofline's least time
+IDLE_SECONDS = 2.0  # to wait for other work on a device to end
+THROTTLED = "clocks_throttle_reasons.hw_slowdown,clocks_throttle_reasons.sw_thermal_slowdown"
+CHANCE = random.SystemRandom()
 
 
 class Inconclusive(Exception):
     """The machine was too unsteady for a verdict; the message says how."""
 
 
-class Racer(Protocol):
-    """What a race needs of a runner: `checks.boxed.BoxedRunner` is one."""
+@dataclass(frozen=True)
+class Work:
+    """What a call does at least: floating-point operations and bytes moved, counted on paper."""
 
-    seconds: float  # that the last answer took, on the grader's clock
-
-    def answer(self, request: Request) -> Answer:
-        """Run one step."""
-        ...
-
-    def freeze(self) -> None:
-        """Stop everything that runs there."""
-        ...
-
-    def thaw(self) -> None:
-        """Let it run on."""
-        ...
-
-    def pin(self, processor: int) -> None:
-        """Keep it on one processor, from its start."""
-        ...
+    flops: float
+    bytes: float
 
 
 @dataclass
@@ -141,93 +121,56 @@ def run_stages(
             return
 
 
-def pin(*racers: Racer) -> None:
-    """All on one processor, before they start: its other work slows all alike, and threads are worth no more than
-    one."""
-    processor = CHANCE.choice(sorted(os.sched_getaffinity(0)))
-    for racer in racers:
-        racer.pin(processor)
-
-
-@contextmanager
-def awake(racer: Racer) -> Iterator[Racer]:
-    """For one turn; before and after it, the racer stands still."""
-    racer.thaw()
-    try:
-        yield racer
-    finally:
-        racer.freeze()
-
-
 @dataclass
 class Race:
-    """`race.autograd("conv2d_fast", lambda: (draw.tensor(8, 16, 32, 32), draw.tensor(32, 16, 3, 3)))`.
+    """`race.autograd("conv2d_fast", lambda draw: (draw.tensor(8, 16, 32, 32), draw.tensor(32, 16, 3, 3)))`.
 
-    The function draws the arguments of one call; it is called for each pair of turns.
+    The function draws the arguments of a call from the draw that it is given, as for a cost.
 
     Attributes:
-        agrees: the student, in its worker, and the reference in this process.
-        rival: the reference in a worker of its own.
+        proofs: student, reference, and where recordings are replayed.
         times: every turn, for the report.
         figures: what else the report shows.
     """
 
-    agrees: Agrees
-    rival: Racer
+    proofs: Proofs
     times: Times
     name: str = ""
-    last: Request | None = None
-    tol: Tolerance | None = None
+    call: str = ""
     figures: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def student(self) -> Racer:
-        """The submission's worker."""
-        return cast(Racer, self.agrees.student.runner)
 
     def __call__(self, name: str, inputs: Inputs, **kwargs: Any) -> None:
         """A plain call."""
-        self._race(name, lambda: self._request("call", name, inputs(), kwargs))
+        self._race(name, lambda agrees, draw: agrees.student.request("call", name, inputs(draw), kwargs))
 
     def run(self, name: str, inputs: Inputs, tol: Tolerance | None = None, **kwargs: Any) -> None:
         """A helper: for answers that are to be compared by something else than their values."""
-        self.tol = tol
-        self._race(name, lambda: self._request("run", name, inputs(), kwargs))
+        self._race(name, lambda agrees, draw: agrees.student.request("run", name, inputs(draw), kwargs), tol)
 
     def autograd(self, name: str, inputs: Inputs, wrt: Any = None, **kwargs: Any) -> None:
         """Forward and backward of a torch function."""
-        first = self.agrees.student.request("autograd", name, inputs(), kwargs, wrt=wrt)
-        value = self.agrees.compare(first)
-        outputs = [item for item in arrays_in(value["outputs"]) if isinstance(item, torch.Tensor)]
-        floating = [item for item in outputs if item.is_floating_point()]
+        self._race(name, lambda agrees, draw: agrees.student.request("autograd", name, inputs(draw), kwargs, wrt=wrt))
 
-        def request() -> Request:
-            cotangents = [self._cotangent(item) for item in floating]
-            return self._request("autograd", name, inputs(), kwargs, wrt=wrt, cotangents=cotangents)
-
-        self._race(name, request)
-
-    def _request(self, step: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], **options: Any) -> Request:
-        return self.agrees.student.request(step, name, args, kwargs, timed=True, **options)
-
-    def _cotangent(self, output: torch.Tensor) -> torch.Tensor:
-        """Drawn here, outside the time that counts."""
-        drawn = self.agrees.student.draw.rng.standard_normal(output.shape, dtype=np.float32)
-        return torch.from_numpy(np.asarray(drawn)).to(output.dtype)
-
-    def _race(self, name: str, request: Callable[[], Request]) -> None:
-        """Warm up, race, judge.
+    def _race(self, name: str, asking: Asking, tol: Tolerance | None = None) -> None:
+        """Prove, warm up, race, judge.
 
         Raises:
-            CheckFailed: an answer was wrong, or the limit was missed.
+            CheckFailed: the answer is not proven, or the limit was missed.
             Inconclusive: the reference's own times do not agree with each other.
         """
-        self.name = name
-        self.agrees.compare(request(), self.tol)
+        self.name, self.call = name, self.proofs.of(asking, tol).call
         for _ in range(WARM_UP):
-            self._pair(request(), timed=False)
-        run_stages(self.times, lambda: self._pair(request()))
+            self._pair()
+        run_stages(self.times, lambda: self.times.add(*self._pair()), self._prepare)
         self._judge_times()
+
+    def _pair(self) -> tuple[float, float]:
+        """Seconds of a turn of the student's recording and of one of the reference's, in random order."""
+        seconds = dict(self.proofs.prover.turns(CHANCE.sample((STUDENT, REFERENCE), 2)))
+        return seconds[STUDENT], seconds[REFERENCE]
+
+    def _prepare(self) -> None:
+        """Before each stage."""
 
     def _judge_times(self) -> None:
         if self.times.is_open:
@@ -236,42 +179,66 @@ class Race:
             raise CheckFailed(f"Too slow: {self.said}", rung="slow", call=self.call)
 
     @property
-    def call(self) -> str:
-        """The last call, as a student would write it."""
-        return self.agrees.student.describe(self.last) if self.last else self.name
-
-    @property
     def said(self) -> str:
         """The outcome in words."""
         targets = self.times.targets
         return (
-            f"{self.name} takes {self.times.ratio:.3g} times as long as the reference, each at its best of "
-            f"{len(self.times.student)} turns. All points are given up to {targets.target:g} times, none from "
+            f"what {self.name} does takes {self.times.ratio:.3g} times as long as what the reference does, each at its "
+            f"best of {len(self.times.student)} turns. All points are given up to {targets.target:g} times, none from "
             f"{targets.limit:g} times on."
         )
 
-    def _pair(self, request: Request, timed: bool = True) -> None:
-        """A turn of each, in random order; the student's answer must be the reference's."""
-        self.last = request
-        ended: dict[bool, tuple[Answer, float]] = {}
-        for racer in CHANCE.sample((self.student, self.rival), 2):
-            ended[racer is self.rival] = self._turn(racer, request)
-        (got, mine), (expected, theirs) = ended[False], ended[True]
-        if timed:
-            self.times.add(mine, theirs)
-        self._verify(request, got, expected)
 
-    def _turn(self, racer: Racer, request: Request) -> tuple[Answer, float]:
-        """One answer, and the seconds that it took."""
-        with awake(racer):
-            return racer.answer(request), racer.seconds
+@dataclass
+class GpuRace(Race):
+    """`gpu_race.autograd("conv2d_fast", inputs, work=Work(flops=…, bytes=…))`: the same on an accelerator.
 
-    def _verify(self, request: Request, got: Answer, expected: Answer) -> None:
-        student = self.agrees.student
-        if got.forbidden or not got.ok:
-            student.log.append((request, got))
-        if not got.ok:
-            raise explain(got, student.source, student.describe(request))
-        if not expected.ok:
-            raise GraderError(f"the reference failed in a race: {expected.raised or expected.lost}")
-        self.agrees.judge(request, got, expected, self.tol)
+    The recording is made on the processor, at the accelerator's sizes, and replayed there: a submission never touches
+    the device. Without points it reports the share of the measured roofline, and the ratio to the library's operation
+    where the assignment's helpers have one (`library`). A time below the roofline is refused as impossible.
+    """
+
+    def measure(
+        self, step: str, name: str, inputs: Inputs, work: Work, wrt: Any = None, library: str = "", **more: Any
+    ) -> None:
+        """Race `name`, a public name for the steps `call` and `autograd`, a helper for `run`."""
+        options = {"wrt": wrt} if step == "autograd" else {}
+        self._race(
+            name, lambda agrees, draw: agrees.student.request(step, name, inputs(draw), {}, **options), more.get("tol")
+        )
+        best = min(self.times.student)
+        floor = self._floor(work)
+        self.figures["share of the roofline"] = round(floor / best, 3)
+        if library:
+            source = (self.proofs.agrees.student.assignment.folder / "helpers.py").read_text()
+            args = list(self.proofs.fresh.args)
+            asked = {"source": source, "function": library, "args": args, "device": self.proofs.device}
+            seconds = self.proofs.prover.ask("library", **asked)
+            self.figures["times the library"] = round(best / seconds, 3)
+        if best < IMPOSSIBLE * floor:
+            raise CheckFailed("Faster than this device can be: a time like that is refused.", rung="value")
+
+    def _pair(self) -> tuple[float, float]:
+        self.proofs.prover.ask("flush", device=self.proofs.device)
+        return super()._pair()
+
+    def _floor(self, work: Work) -> float:
+        """Seconds below which no call can be, as this device was measured."""
+        device = self.proofs.prover.ask("roofline", device=self.proofs.device)
+        return float(max(work.flops / device["flops"], work.bytes / device["bytes"]))
+
+    def _prepare(self) -> None:
+        """A device that slows itself down times nothing."""
+        if self.proofs.device == "cuda" and throttled():
+            time.sleep(IDLE_SECONDS)
+            if throttled():
+                raise Inconclusive("The device is slowing itself down, for its temperature or its power.")
+
+
+def throttled() -> bool:
+    """Whether the driver says so; False where it cannot be asked."""
+    if shutil.which("nvidia-smi") is None:
+        return False
+    command = ["nvidia-smi", f"--query-gpu={THROTTLED}", "--format=csv,noheader"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return " Active" in f" {done.stdout.replace(',', ' ')}".replace("Not Active", "")

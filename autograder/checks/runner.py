@@ -3,13 +3,14 @@ answers."""
 
 import linecache
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
 from autograder.checks.failure import CheckFailed, Raised
 from autograder.sandbox import wire
+from autograder.sandbox.absence import TORCH
 from autograder.sandbox.limits import WorkerLost
 from autograder.sandbox.steps import Request, Submission, perform
 from autograder.sandbox.worker import describe
@@ -48,18 +49,14 @@ class Answer:
         mutated: positions and keywords of arguments that the submission wrote into.
         raised: the exception, if one was raised.
         lost: how the worker ended, if it did.
-        figures: what the meter counted, where it was on.
-        forbidden: operations that it found, with the submission's line.
-        tampered: whether the submission switched it off.
+        recording: of the operations, where one was asked for; a claim, to be replayed.
     """
 
     value: Any = None
     mutated: tuple[str, ...] = ()
     raised: Raised | None = None
     lost: WorkerLost | None = None
-    figures: dict[str, int] = field(default_factory=dict)
-    forbidden: tuple[tuple[str, int | None], ...] = ()
-    tampered: bool = False
+    recording: Any = None
 
     @property
     def ok(self) -> bool:
@@ -75,16 +72,8 @@ class Answer:
             return cls(raised=Raised.from_wire(reply["error"]))
         mutated = reply.get("mutated")
         names = mutated if isinstance(mutated, list) else []
-        return cls(reply["value"], tuple(name for name in names if isinstance(name, str))[:20], **_metered(reply))
-
-
-def _metered(reply: dict[str, Any]) -> dict[str, Any]:
-    """What a reply says of the meter, with anything malformed left out."""
-    figures, found = reply.get("figures"), reply.get("forbidden")
-    counts = {key: item for key, item in figures.items() if type(item) is int} if isinstance(figures, dict) else {}
-    pairs = [item for item in found if isinstance(item, list) and len(item) == 2] if isinstance(found, list) else []
-    named = tuple((str(name)[:80], line if type(line) is int else None) for name, line in pairs)
-    return {"figures": counts, "forbidden": named, "tampered": reply.get("tampered") is True}
+        written = tuple(name for name in names if isinstance(name, str))[:20]
+        return cls(reply["value"], written, recording=reply.get("recording"))
 
 
 class Runner(Protocol):
@@ -132,6 +121,13 @@ def explain(answer: Answer, source: Path, call: str) -> CheckFailed:
     assert raised is not None
     if raised.type == "NotImplementedError" and raised.message.count(".") == 1:
         return CheckFailed(f"Not done yet: the stub of {raised.message} is still in place.", rung="stub", call=call)
+    if raised.type == "AbsentError":
+        rule = f"This task is about writing what `{raised.message}` does: using it earns nothing"
+        told = "This task is to be written in NumPy: torch is not there for it" if raised.message == TORCH else rule
+        return CheckFailed(told + _where(raised, source), rung="forbidden", call=call)
+    if raised.type == "RecordingError":
+        told = f"Your code does {raised.message}, which is beyond every limit of this check."
+        return CheckFailed(told, rung="cost", call=call)
     if raised.type == "ContractError":
         return CheckFailed(f"{raised.message[:1].upper()}{raised.message[1:]}.", rung="structure", call=call)
     if NO_MEMORY.search(f"{raised.type}: {raised.message}"):

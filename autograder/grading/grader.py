@@ -21,9 +21,9 @@ import torch
 from autograder.assignment import Assignment, read_assignment
 from autograder.checks import Diagnosis, LocalRunner, explain, module_from_source
 from autograder.checks.boxed import BoxedRunner, import_failure
-from autograder.checks.race import Inconclusive
 from autograder.errors import DeepgradeError, GraderError
 from autograder.grading.job import Job
+from autograder.proof.prover import Prover
 from autograder.sandbox.box import Sandbox
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.worker import Sources
@@ -32,7 +32,7 @@ from autograder.suite.plugin import ChecksPlugin
 from autograder.suite.stopwatch import watch
 from autograder.suite.world import Case, World
 
-CUDA_LIMITS = Limits(call_seconds=60.0, memory_mb=8192)  # a device's context takes seconds to make; answers are large
+DEVICE_LIMITS = Limits(call_seconds=60.0, memory_mb=8192)  # recorded on the processor at a device's sizes
 
 
 def main(connection: socket.socket, sandbox: Sandbox) -> None:
@@ -78,8 +78,8 @@ class Grading:
             assignment.deliverable, Path(self.job.submission), Path(self.job.helpers) if self.job.helpers else None
         )
         limits = Limits(assignment.limits.call_seconds, assignment.limits.memory_mb)
-        if self.job.device == "cuda":
-            limits = CUDA_LIMITS
+        if self.job.device:
+            limits = DEVICE_LIMITS
         preflight(self.sandbox, sources, limits, [Path(path) for path in self.job.secrets])
         self.emit(
             {
@@ -118,22 +118,14 @@ class Grading:
             deadline=deadline,
             source=sources.path,
             diagnosis=Diagnosis(assignment, helpers),
-            rival=lambda: self._rival(assignment, sources, limits),
+            prover=lambda: Prover(self.sandbox, limits),
             device=self.job.device,
         )
         plugin = ChecksPlugin(world, self._report, self.job.select)
         watches = watch(deadline, limits.call_seconds)
         run_pytest(plugin, assignment.folder, check_files(assignment), more=watches)
-        for task, message in plugin.void.items():
-            self.emit({"event": "void", "task": task, "message": message})
         for node, problem in plugin.problems.items():
             self.emit({"event": "problem", "message": f"{node}: {problem}"})
-
-    def _rival(self, assignment: Assignment, sources: Sources, limits: Limits) -> BoxedRunner:
-        """The reference in a worker of its own, which gets its text through a pipe: no worker can open the file."""
-        if not self.sandbox.confinement.seccomp or self.sandbox.confinement.processes:
-            raise Inconclusive("Who may start processes cannot be made to stand still, as a race demands.")
-        return BoxedRunner(self.sandbox, sources, limits, text=assignment.solution.read_text())
 
     def _helpers(self, assignment: Assignment) -> ModuleType | None:
         path = assignment.folder / "helpers.py"

@@ -45,6 +45,7 @@ def _preload(names: Sequence[str]) -> None:
     import torch.fx.experimental.symbolic_shapes  # else every worker's first backward pass imports it, and sympy
 
     import autograder.grading.grader
+    import autograder.proof.replayer
     import autograder.sandbox.zygote  # noqa: F401
 
     for name in names:

@@ -78,15 +78,24 @@ class Sandbox:
         return self._ids.block if self._ids else None
 
     @contextlib.contextmanager
-    def worker(self, sources: Sources, limits: Limits) -> Iterator["Worker"]:
-        """A fresh confined worker, gone with all its traces when the block ends."""
+    def worker(
+        self, sources: Sources | None, limits: Limits, absent: tuple[str, ...] = (), serves: str = ""
+    ) -> Iterator["Worker"]:
+        """A fresh confined worker, gone with all its traces when the block ends.
+
+        Args:
+            sources: what it may import; None for one that holds no submission.
+            limits: on what it takes.
+            absent: groups of what is absent in it from its birth; see `sandbox.absence`.
+            serves: a module of the package that serves requests in a submission's stead.
+        """
         uid = self._ids.take() if self._ids else None
         self._count += 1
         folder = self.root / f"cell-{self._count}"
         folder.mkdir(mode=0o700)
         if uid is not None:
             os.chown(folder, uid, uid)
-        worker = self._spawn(folder, uid, sources, limits)
+        worker = self._spawn(folder, uid, limits, {**_named(sources), "absent": list(absent), "serves": serves})
         try:
             yield worker
         finally:
@@ -95,33 +104,31 @@ class Sandbox:
             if self.confinement.processes and uid is not None:
                 remove_owned(Path(SHARED_MEMORY), (uid,))
 
-    def _spawn(self, folder: Path, uid: int | None, sources: Sources, limits: Limits) -> "Worker":
+    def _spawn(self, folder: Path, uid: int | None, limits: Limits, what: dict[str, Any]) -> "Worker":
         request, reply, output = os.pipe(), os.pipe(), os.pipe()
         command = {
             "do": "spawn",
             "folder": str(folder),
-            "readable": [str(path.parent) for path in (sources.path, sources.helpers) if path],
             "uid": uid,
             "memory_mb": limits.memory_mb,
             "reply_bytes": limits.reply_bytes,
-            "processor": limits.processor,
             "confinement": self.confinement.to_dict(),
-            "name": sources.name,
-            "path": str(sources.path),
-            "helpers": str(sources.helpers) if sources.helpers else None,
+            **what,
         }
         try:
             pid = self._ask(command, (request[0], reply[1], output[1]))["pid"]
         finally:
             for descriptor in (request[0], reply[1], output[1]):
                 os.close(descriptor)
-        return Worker(self, pid, uid, folder, request[1], reply[0], output[0], limits)
+        return Worker(self, pid, uid, folder, request[1], reply[0], output[0], limits, tuple(what["absent"]))
 
     def end(self, worker: "Worker") -> int | None:
         """Kill a worker and all it started; its wait status if it had ended by itself."""
         alone = self.confinement.seccomp and not self.confinement.processes
         sweep = None if alone else worker.uid
-        status: int | None = self._ask({"do": "end", "pid": worker.pid, "sweep": sweep})["status"]
+        status: int | None = self._ask({"do": "end", "pid": worker.pid, "sweep": sweep, "absent": list(worker.absent)})[
+            "status"
+        ]
         return status
 
     def close(self) -> None:
@@ -141,6 +148,7 @@ class Worker:
     reading: int
     output_pipe: int
     limits: Limits
+    absent: tuple[str, ...] = ()
     output: bytearray = field(default_factory=bytearray)
     seconds: float = 0.0
     _status: int | None = None
@@ -167,18 +175,6 @@ class Worker:
         except WorkerLost:
             self.close()
             raise
-
-    def freeze(self) -> None:
-        """Stop it; on return no thread of it runs."""
-        if self._open:
-            os.kill(self.pid, signal.SIGSTOP)
-            while _state(self.pid) not in "TtZX":
-                time.sleep(0.0002)
-
-    def thaw(self) -> None:
-        """Let it run on."""
-        if self._open:
-            os.kill(self.pid, signal.SIGCONT)
 
     def watch(self) -> None:
         """Raise where the worker takes more memory or disk than it may."""
@@ -315,6 +311,18 @@ class _Exchange:
     def value(self) -> Any:
         """The reply, decoded."""
         return wire.decode(bytes(self.header), self.payload.data, own=False)
+
+
+def _named(sources: Sources | None) -> dict[str, Any]:
+    """What a worker imports, and what it may read for that."""
+    if sources is None:
+        return {"readable": [], "name": "", "path": "", "helpers": None}
+    return {
+        "readable": [str(path.parent) for path in (sources.path, sources.helpers) if path],
+        "name": sources.name,
+        "path": str(sources.path),
+        "helpers": str(sources.helpers) if sources.helpers else None,
+    }
 
 
 def _state(pid: int) -> str:

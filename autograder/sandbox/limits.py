@@ -14,12 +14,10 @@ class WorkerLost(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one worker gets: seconds for a call, MiB beyond what the warm process has, and the processor that it must
-    stay on (None for all)."""
+    """What one worker gets: seconds for a call, MiB beyond what the warm process has."""
 
     call_seconds: float = 10.0
     memory_mb: int = 512
-    processor: int | None = None
 
     @property
     def reply_bytes(self) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from autograder.sandbox.meter import Meter
+from autograder.sandbox.recorder import Recorder, goes_backward
 from autograder.sandbox.wire import Seeded, arrays_in, first_float
 
 
@@ -33,6 +33,7 @@ class Request:
         args: positional arguments, plain values.
         kwargs: keyword arguments, plain values.
         options: what the step itself needs (`spec`, `seed`, `wrt`, `init`, `state`, …).
+        absent: groups of what must be absent where it runs; for the runner, not sent.
     """
 
     step: str
@@ -40,6 +41,7 @@ class Request:
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
 
     def to_wire(self) -> dict[str, Any]:
         """As a tree of plain values."""
@@ -81,32 +83,35 @@ def perform(submission: Submission, request: Request) -> dict[str, Any]:
 
     Returns:
         `{"value": what the step gives, "mutated": positions and keywords of the arguments that were written into}`,
-        and what the meter saw where `options["meter"]` lists what is forbidden (possibly nothing). A timed step is
-        spared whatever would drown its time: arguments are not watched, operations not counted.
+        and the `recording` of what it did, where `options["record"]` says after how many operations to stop.
     """
     _seed(request.options.get("seed", 0))
     args, kwargs = _made(list(request.args)), _made(request.kwargs)
-    timed, traces = request.options.get("timed", False), request.options.get("traces", False)
-    before = [] if timed else [_snapshot(item) for item in (*args, *kwargs.values())]
-    step = STEPS[request.step]
-    metered: dict[str, Any] = {}
-    if "meter" in request.options:
-        with Meter(str(submission.module.__file__), tuple(request.options["meter"]), not timed, traces) as meter:
+    before = [_snapshot(item) for item in (*args, *kwargs.values())]
+    step, more = STEPS[request.step], {}
+    if "record" in request.options:
+        path = str(submission.module.__file__)
+        with Recorder(recorded_inputs(args, kwargs, request.options), path, request.options["record"]) as recorder:
             value = step(submission, request.name, args, kwargs, request.options)
-        metered = meter.report()
+        more["recording"] = recorder.written(value)
     else:
         value = step(submission, request.name, args, kwargs, request.options)
     names = [*map(str, range(len(args))), *kwargs]
     watched = zip(names, before, (*args, *kwargs.values()), strict=False)
     mutated = [name for name, old, new in watched if not _unchanged(old, new)]
-    return {"value": value, "mutated": mutated, **metered}
+    return {"value": value, "mutated": mutated, **more}
+
+
+def recorded_inputs(args: Any, kwargs: Any, options: dict[str, Any]) -> list[torch.Tensor]:
+    """The tensors that a step is given, in the order in which its recording has them."""
+    return [item for item in arrays_in([args, kwargs, options.get("state")]) if isinstance(item, torch.Tensor)]
 
 
 def _seed(seed: int) -> None:
     """Global generators, which nothing should read, at least repeat."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed formats a stack trace for devices that are not there
 
 
 def _made(value: Any) -> Any:
@@ -162,7 +167,7 @@ def pair(submission: Submission, name: str, args: list[Any], kwargs: dict[str, A
     cache = outputs.pop("cache")
     cotangents = options.get("cotangents")
     if cotangents is None:
-        cotangents = _cotangents([outputs[key] for key in spec["differentiate"]], options["seed"])
+        cotangents = cotangents_for([outputs[key] for key in spec["differentiate"]], options["seed"])
     returned = submission.public(f"{name}_backward")(*cotangents, cache)
     if len(spec["gradients"]) == 1 and not isinstance(returned, tuple):
         returned = (returned,)
@@ -176,7 +181,7 @@ def _named(returned: Any, names: list[str], function: str) -> dict[str, Any]:
     return dict(zip(names, returned, strict=True))
 
 
-def _cotangents(outputs: list[Any], seed: int) -> list[Any]:
+def cotangents_for(outputs: list[Any], seed: int) -> list[Any]:
     """A standard normal cotangent for each output, of its shape, dtype and kind."""
     rng = np.random.default_rng(seed)
     return [_cotangent(output, rng) for output in outputs]
@@ -236,6 +241,11 @@ def _load(made: torch.nn.Module, state: dict[str, torch.Tensor], name: str) -> N
     made.load_state_dict(state)
 
 
+def differentiable(outputs: Any) -> list[torch.Tensor]:
+    """The tensors among outputs that get cotangents, in order."""
+    return [item for item in arrays_in(outputs) if isinstance(item, torch.Tensor) and item.is_floating_point()]
+
+
 def differentiate(outputs: Any, leaves: dict[str, torch.Tensor], options: dict[str, Any]) -> dict[str, Any] | None:
     """Gradients of `sum <cotangent, output>` to the leaves; a leaf that does not take part has gradient 0.
 
@@ -244,7 +254,7 @@ def differentiate(outputs: Any, leaves: dict[str, torch.Tensor], options: dict[s
     Raises:
         ContractError: floating outputs are cut off from autograd although there is something to differentiate to.
     """
-    tensors = [item for item in arrays_in(outputs) if isinstance(item, torch.Tensor) and item.is_floating_point()]
+    tensors = differentiable(outputs)
     if not tensors or not leaves:
         return {} if not leaves else None
     connected = [item for item in tensors if item.requires_grad]
@@ -252,7 +262,8 @@ def differentiate(outputs: Any, leaves: dict[str, torch.Tensor], options: dict[s
         raise ContractError("the output is cut off from autograd (detach, .data, .numpy() or no_grad on the way?)")
     cotangents = options.get("cotangents")
     if cotangents is None:
-        cotangents = _cotangents(tensors, options["seed"])
+        cotangents = cotangents_for(tensors, options["seed"])
+    goes_backward(cotangents)
     kept = [(out, cot) for out, cot in zip(tensors, cotangents, strict=False) if out.requires_grad]
     found = torch.autograd.grad(
         [out for out, _ in kept], list(leaves.values()), [cot for _, cot in kept], allow_unused=True

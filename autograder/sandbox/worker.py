@@ -15,9 +15,10 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from autograder.sandbox import wire
+from autograder.sandbox.absence import make_absent
 from autograder.sandbox.courtesy import Ground, welcome
-from autograder.sandbox.meter import guard
 from autograder.sandbox.poison import poison
+from autograder.sandbox.recorder import RecordingError
 from autograder.sandbox.steps import ContractError, Request, Submission, perform
 
 MAX_MESSAGE = 600
@@ -65,7 +66,6 @@ def load_submission(sources: Sources, text: str | None = None) -> Submission:
 def serve(reading: int, writing: int, sources: Sources, reply_bytes: int) -> None:
     """Import the submission, then answer one request after another. Every reply is a value or an error, both plain."""
     poison()
-    guard()
     welcome()
     state: Submission | None = None
     ground = Ground.found()
@@ -77,6 +77,7 @@ def serve(reading: int, writing: int, sources: Sources, reply_bytes: int) -> Non
             with ground.level():
                 if "import" in tree:
                     state = load_submission(sources, tree["import"])
+                    make_absent(tree.get("absent", ()))
                     ground = Ground.found()
                     reply: dict[str, Any] = {"value": None, "mutated": []}
                 elif "probe" in tree:
@@ -101,8 +102,9 @@ def readable(path: str) -> bool:
 
 def describe(error: BaseException, path: str) -> dict[str, Any]:
     """An exception as plain data: type, message, and the deepest line in the submission's file."""
-    if isinstance(error, ContractError | wire.WireError):
-        return {"type": "ContractError", "message": str(error), "line": None, "function": None}
+    if isinstance(error, ContractError | wire.WireError | RecordingError):
+        kind = "RecordingError" if isinstance(error, RecordingError) else "ContractError"
+        return {"type": kind, "message": str(error), "line": None, "function": None}
     line, function = None, None
     if isinstance(error, SyntaxError) and error.filename == path:
         line = error.lineno

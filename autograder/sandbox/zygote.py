@@ -1,9 +1,12 @@
 """The warm process: torch imported, nothing else known; forks one worker a request and ends it on request.
 
 Commands come as JSON over a socket pair, a worker's descriptors beside them. Runs one thread, never a numeric
-operation (a parallel one before the fork hangs the children's first), and is killed with the grader.
+operation (a parallel one before the fork hangs the children's first), and is killed with the grader. Where something is
+to be absent in workers, a fork of it in which that is absent already forks them: replacing 4,000 kernels takes longer
+than a check.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -15,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.sandbox import linux
+from autograder.sandbox.absence import make_absent, operations
 from autograder.sandbox.confine import Cell, Confinement, confine, interpreter_paths
 from autograder.sandbox.users import reap, sweep
 from autograder.sandbox.watch import memory
@@ -23,23 +27,75 @@ from autograder.sandbox.worker import Sources, serve
 
 def main(control: socket.socket, root: Path) -> None:
     """Serve until the grader hangs up. `root` is the folder of cells, which workers must be able to reach."""
+    _settle()
+    interpreter_paths(), operations()  # looked up once, for all forks
+    mounts = _make_reachable(root)
+    _answer(control, {"ready": True, "mounts": mounts, "memory": memory([os.getpid()])})
+    _Zygote(control, ()).serve()
+
+
+def _settle() -> None:
+    """Die with the parent, adopt what workers leave, let nobody look in."""
     if sys.platform.startswith("linux"):
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         with suppress(OSError):  # gVisor lets no other than init be one: orphans are found by their user there
             linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
-    interpreter_paths()  # looked up once, for all forks
-    mounts = _make_reachable(root)
-    _answer(control, {"ready": True, "mounts": mounts, "memory": memory([os.getpid()])})
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 3)
-        if not message:
-            return
-        command = json.loads(message)
-        if command["do"] == "spawn":
-            _answer(control, {"pid": _spawn(command, descriptors)})
-        else:
-            _answer(control, {"status": _end(command)})
+
+
+class _Zygote:
+    """Serves commands; passes those on whose workers lack something else than this process does.
+
+    Args:
+        control: where commands come from.
+        absent: groups of what is absent here.
+    """
+
+    def __init__(self, control: socket.socket, absent: tuple[str, ...]) -> None:
+        self.control = control
+        self.absent = absent
+        self.others: dict[tuple[str, ...], socket.socket] = {}
+
+    def serve(self) -> None:
+        """Until the other side hangs up."""
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(self.control, 1 << 16, 3)
+            if not message:
+                return
+            command = json.loads(message)
+            absent = tuple(command["absent"])
+            if absent != self.absent:
+                self.control.sendall(self._passed_on(absent, message, descriptors))
+            elif command["do"] == "spawn":
+                _answer(self.control, {"pid": _spawn(command, descriptors)})
+            else:
+                _answer(self.control, {"status": _end(command)})
+
+    def _passed_on(self, absent: tuple[str, ...], message: bytes, descriptors: list[int]) -> bytes:
+        if absent not in self.others:
+            self.others[absent] = self._forked(absent)
+        socket.send_fds(self.others[absent], [message], descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if not (answer := self.others[absent].recv(1 << 16)):
+            raise ConnectionError("a warm process ended")
+        return answer
+
+    def _forked(self, absent: tuple[str, ...]) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if os.fork() == 0:
+            try:
+                for each in (ours, self.control, *self.others.values()):
+                    each.close()
+                _settle()
+                make_absent(absent)
+                _Zygote(theirs, absent).serve()
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(0)
+        theirs.close()
+        return ours
 
 
 def _answer(control: socket.socket, reply: dict[str, Any]) -> None:
@@ -97,10 +153,11 @@ def _become_worker(command: dict[str, Any], descriptors: list[int], parent: int)
     for source, target in ((null, 0), (output, 1), (output, 2), (request, 3), (reply, 4)):
         os.dup2(source, target)
     os.closerange(5, 1 << 16)
-    if command["processor"] is not None:  # for good: once confined, there is no call to leave it
-        os.sched_setaffinity(0, {command["processor"]})
     cell = Cell(Path(command["folder"]), tuple(map(Path, command["readable"])), command["uid"], command["memory_mb"])
     confine(cell, Confinement(**command["confinement"]), parent)
+    if command["serves"]:  # something else than a submission, in a module that was imported before
+        importlib.import_module(command["serves"]).serve(3, 4, command["reply_bytes"])
+        return
     sources = Sources(command["name"], Path(command["path"]), Path(command["helpers"]) if command["helpers"] else None)
     serve(3, 4, sources, command["reply_bytes"])
 

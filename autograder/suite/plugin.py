@@ -22,8 +22,8 @@ from autograder.checks import (
     Runner,
 )
 from autograder.checks.cost import Cost
-from autograder.checks.gpurace import GpuRace
-from autograder.checks.race import Inconclusive, Race, Times, pin
+from autograder.checks.proven import Proofs
+from autograder.checks.race import GpuRace, Inconclusive, Race, Times
 from autograder.errors import GraderError
 from autograder.suite.world import Blocked, Case, Deferred, World
 
@@ -41,7 +41,7 @@ UNDIAGNOSED = (
     "forbidden",
     "slow",
     "cost",
-    "tampered",
+    "unproven",
 )  # no known mistake does that
 
 
@@ -57,7 +57,6 @@ class ChecksPlugin:
         self.hopeless: set[str] = set()
         self.problems: dict[str, str] = {}
         self.runner: Runner | None = None
-        self.void: dict[str, str] = {}
         self.diagnosed: set[str] = set()
 
     # Fixtures --------------------------------------------------------------------------------------------------
@@ -73,7 +72,8 @@ class ChecksPlugin:
         if self.runner is None:
             self.runner = self.world.student()
         world = self.world
-        door = Door(world.assignment, self.runner, world.student_module, draw, world.source)
+        task = _task(request.node)
+        door = Door(world.assignment, self.runner, world.student_module, draw, world.source, task=task)
         request.node.stash[DOOR] = door
         return door
 
@@ -92,10 +92,12 @@ class ChecksPlugin:
         return Agrees(student, reference)
 
     @pytest.fixture
-    def cost(self, agrees: Agrees, request: pytest.FixtureRequest) -> Cost:
+    def cost(self, agrees: Agrees, request: pytest.FixtureRequest) -> Iterator[Cost]:
         """What a call costs, against limits and the reference."""
-        cost = request.node.stash[COST] = Cost(agrees)
-        return cost
+        with self.world.prover() as prover:
+            limits = self.world.assignment.costs.get(_task(request.node) or "")
+            cost = request.node.stash[COST] = Cost(Proofs(agrees, prover), limits)
+            yield cost
 
     @pytest.fixture
     def limits(self, request: pytest.FixtureRequest) -> Costs:
@@ -108,19 +110,19 @@ class ChecksPlugin:
 
     @pytest.fixture
     def race(self, agrees: Agrees, request: pytest.FixtureRequest) -> Iterator[Race]:
-        """Against the reference, in a worker of its own, with the targets in [race.TASK] of assignment.toml."""
+        """Against the reference, with the targets in [race.TASK] of assignment.toml."""
         targets = _targets(self.world.assignment.races, request)
-        with self.world.rival() as rival:
-            race = request.node.stash[RACE] = Race(agrees, rival, Times(targets))
-            pin(race.student, rival)
+        with self.world.prover() as prover:
+            race = request.node.stash[RACE] = Race(Proofs(agrees, prover), Times(targets))
             yield race
 
     @pytest.fixture
     def gpu_race(self, agrees: Agrees, request: pytest.FixtureRequest) -> Iterator[GpuRace]:
         """The same on an accelerator, with the targets in [gpu.TASK]; for checks with the marker `gpu`."""
         targets = _targets(self.world.assignment.gpu_races, request)
-        with self.world.rival() as rival:
-            race = request.node.stash[RACE] = GpuRace(agrees, rival, Times(targets), device=self.world.device)
+        with self.world.prover() as prover:
+            proofs = Proofs(agrees, prover, self.world.device)
+            race = request.node.stash[RACE] = GpuRace(proofs, Times(targets))
             yield race
 
     @pytest.fixture
@@ -207,23 +209,9 @@ class ChecksPlugin:
             case = {"outcome": "fault", "message": str(fault)}
         if case.get("rung") == "timeout":
             self.hopeless.add(name)
-        case = self._voided(item) or case
         case["figures"] = _figures(item)
         identity = getattr(getattr(item, "callspec", None), "id", "")
         self.report(name, Case(id=identity, duration=duration, **case), self.counts.get(name, 1))
-
-    def _voided(self, item: pytest.Item) -> dict[str, Any] | None:
-        """A failure where the submission used what its task forbids; the task is void then, whatever else passes."""
-        door = item.stash.get(DOOR, None)
-        for request, answer in door.log if door is not None else ():
-            if answer.forbidden and door is not None:
-                name, line = answer.forbidden[0]
-                where = f" (line {line} of {door.source.name})" if line else " (in the backward pass, or out of sight)"
-                rule = f"This task is about writing what `{name}` does: using it{where} voids the task."
-                told = f"{door.describe(request)}\n{rule}"
-                self.void[door.assignment.task_of(request.name).name] = told
-                return {"outcome": "failed", "message": told, "rung": "forbidden"}
-        return None
 
     def _passed(self, item: pytest.Item) -> dict[str, Any]:
         score = next((vars(layer)["__score__"] for layer in _layers(item) if "__score__" in vars(layer)), None)
@@ -324,6 +312,13 @@ def check_name(item: pytest.Item) -> str:
     """`test_conv2d` for each of its cases; quiz questions are checks of their own, `test_quiz[q1]`."""
     plain = item.name.partition("[")[0]
     return item.name if plain == f"test_{QUIZ}" else plain
+
+
+def _task(item: pytest.Item) -> str | None:
+    """The task whose forbidden operations are absent from the check's helpers: of a dtype check, which calls functions
+    of all tasks, none."""
+    marker = item.get_closest_marker("task")
+    return None if marker is None or marker.kwargs.get("kind") == "dtype" else str(marker.args[0])
 
 
 def _function_of(item: pytest.Item) -> str:

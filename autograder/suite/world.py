@@ -1,13 +1,13 @@
 """What checks are run against, and how each case of one ends: between the plugin and those who run it."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from autograder.assignment import Assignment, Mistake
 from autograder.checks import Diagnosis, LocalRunner, Runner
-from autograder.checks.race import Inconclusive, Racer
+from autograder.checks.race import Inconclusive
+from autograder.proof.prover import Prover
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Deferred(Exception):
     """The check needs hardware that is not here."""
 
 
-def _nobody() -> AbstractContextManager[Racer]:
-    raise Inconclusive("A race needs a sandbox to run in.")
+def _nobody() -> Prover:
+    raise Inconclusive("What a call costs is proven in a sandbox, and there is none here.")
 
 
 @dataclass
@@ -61,7 +61,7 @@ class World:
         deadline: on the monotonic clock; checks that would start later are blocked.
         source: the submission, for messages.
         diagnosis: known mistakes, None on a student's machine.
-        rival: makes the reference's runner for a race, in a worker of its own.
+        prover: makes what replays recordings, in a process of its own.
         device: where checks that need an accelerator run; empty where there is none.
     """
 
@@ -73,5 +73,5 @@ class World:
     deadline: float
     source: Any
     diagnosis: Diagnosis | None = None
-    rival: Callable[[], AbstractContextManager[Racer]] = _nobody
+    prover: Callable[[], Prover] = _nobody
     device: str = ""

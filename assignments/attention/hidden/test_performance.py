@@ -18,8 +18,11 @@ def test_multi_head_cost(cost, limits, draw):
     def measured(**sizes):
         n, length, heads = (SIZES | sizes).values()
         mask = torch.from_numpy(draw.bools(length, length)) | torch.eye(length, dtype=torch.bool)
-        inputs = [draw.tensor(n, length, FEATURES) for _ in range(3)]
-        return cost.module("MultiHeadAttention", (FEATURES, heads), *inputs, mask=mask)
+
+        def inputs(draw):
+            return tuple(draw.tensor(n, length, FEATURES) for _ in range(3))
+
+        return cost.module("MultiHeadAttention", (FEATURES, heads), inputs, mask=mask)
 
     first = measured()
     doubled = {f"{name} doubles": measured(**{name: 2 * size}) for name, size in SIZES.items()}
@@ -29,7 +32,7 @@ def test_multi_head_cost(cost, limits, draw):
 @pytest.mark.task("flash", kind="cost")
 @weight(2)
 @number("7.8")
-def test_streaming_cost(cost, limits, draw):
+def test_streaming_cost(cost, limits):
     """StreamingAttention: key blocks of at most 256, never as much memory as T x T scores, no loop over queries"""
-    measured = cost.autograd("StreamingAttention", *(draw.tensor(TOKENS, HEAD) for _ in range(3)), False)
+    measured = cost.autograd("StreamingAttention", lambda draw: (*(draw.tensor(TOKENS, HEAD) for _ in range(3)), False))
     cost.within(measured, limits)

@@ -9,13 +9,16 @@ SIZES = {"N": 2, "C_in": 3, "C_out": 2, "H": 7, "W": 6}
 @pytest.mark.task("conv2d_fast", kind="cost")
 @weight(2)
 @number("8.5")
-def test_conv2d_fast_cost(cost, limits, draw):
+def test_conv2d_fast_cost(cost, limits):
     """conv2d_fast: few operations, and no more of them for more images, channels or pixels"""
 
     def measured(**sizes):
         n, c_in, c_out, height, width = (SIZES | sizes).values()
-        x, w = draw.tensor(n, c_in, height, width), draw.tensor(c_out, c_in, 3, 2)
-        return cost.autograd("conv2d_fast", x, w, draw.tensor(c_out), padding=1)
+
+        def inputs(draw):
+            return draw.tensor(n, c_in, height, width), draw.tensor(c_out, c_in, 3, 2), draw.tensor(c_out)
+
+        return cost.autograd("conv2d_fast", inputs, padding=1)
 
     first = measured()
     doubled = {f"{name} doubles": measured(**{name: 2 * size}) for name, size in SIZES.items()}

@@ -10,10 +10,9 @@ WIDTHS = 6, 5, 4
 
 
 def graph(draw, n, degree):
-    """Edges and values: every node has `degree` edges in, and as many out."""
+    """Edges: every node has `degree` of them in, and as many out."""
     targets = [draw.rng.permutation(n) for _ in range(degree)]
-    edges = np.stack([np.tile(np.arange(n), degree), np.concatenate(targets)])
-    return torch.from_numpy(edges), draw.tensor(n * degree).abs()
+    return torch.from_numpy(np.stack([np.tile(np.arange(n), degree), np.concatenate(targets)]))
 
 
 def growing(measured):
@@ -31,8 +30,12 @@ def test_spmm_cost(cost, limits, draw):
     """spmm: few operations however large the graph, and no n x n tensor"""
 
     def measured(n, degree):
-        edges, value = graph(draw, n, degree)
-        return cost.autograd("spmm", edges, value, draw.tensor(n, WIDTHS[0]), n, wrt=[2])
+        edges = graph(draw, n, degree)
+
+        def inputs(draw):
+            return edges, draw.tensor(n * degree), draw.tensor(n, WIDTHS[0]), n
+
+        return cost.autograd("spmm", inputs, wrt=[2])
 
     cost.within(measured(NODES, DEGREE), limits, constant=growing(measured))
 
@@ -44,8 +47,12 @@ def test_fast_cost(cost, limits, draw):
     """gcn_fast: few operations however large the graph, and no n x n tensor"""
 
     def measured(n, degree):
-        edges, value = graph(draw, n, degree)
-        weights = draw.tensor(*WIDTHS[:2]), draw.tensor(*WIDTHS[1:])
-        return cost.autograd("gcn_fast", draw.tensor(n, WIDTHS[0]), *weights, edges, value, wrt=[0, 1, 2])
+        edges = graph(draw, n, degree)
+
+        def inputs(draw):
+            weights = draw.tensor(*WIDTHS[:2]), draw.tensor(*WIDTHS[1:])
+            return draw.tensor(n, WIDTHS[0]), *weights, edges, draw.tensor(n * degree)
+
+        return cost.autograd("gcn_fast", inputs, wrt=[0, 1, 2])
 
     cost.within(measured(NODES, DEGREE), limits, constant=growing(measured))

@@ -24,12 +24,16 @@ def doubled(measured: Any, *names: str) -> dict[str, Any]:
 @weight(2)
 @number("5.5")
 @visibility("after_published")
-def test_lstm_fast_cost(cost, limits, draw):
+def test_lstm_fast_cost(cost, limits):
     """lstm_fast: at most 2T matrix products, and a loop over nothing but the steps"""
 
     def measured(**sizes):
         n, t, d, h = (SIZES | sizes).values()
-        return cost("lstm_fast", draw.tensor(n, t, d), draw.tensor(n, h), draw.tensor(n, h), *parameters(draw, d, h))
+
+        def inputs(draw):
+            return draw.tensor(n, t, d), draw.tensor(n, h), draw.tensor(n, h), *parameters(draw, d, h)
+
+        return cost("lstm_fast", inputs)
 
     first, constant, linear = measured(), doubled(measured, "N", "D", "H"), doubled(measured, "T")
     cost.within(first, limits, constant=constant, linear=linear)
@@ -39,13 +43,17 @@ def test_lstm_fast_cost(cost, limits, draw):
 @weight(2)
 @number("8.5")
 @visibility("after_published")
-def test_bidirectional_cost(cost, limits, draw):
+def test_bidirectional_cost(cost, limits):
     """bi_lstm_fast: at most 4T matrix products, and a loop over nothing but the steps"""
 
     def measured(**sizes):
         n, t, d, h = (SIZES | sizes).values()
         lengths = torch.tensor(LENGTHS).repeat(n // len(LENGTHS)) * (t // max(LENGTHS))
-        return cost("bi_lstm_fast", draw.tensor(n, t, d), lengths, parameters(draw, d, h), parameters(draw, d, h))
+
+        def inputs(draw):
+            return draw.tensor(n, t, d), lengths, parameters(draw, d, h), parameters(draw, d, h)
+
+        return cost("bi_lstm_fast", inputs)
 
     first, constant, linear = measured(), doubled(measured, "N", "D", "H"), doubled(measured, "T")
     cost.within(first, limits, constant=constant, linear=linear)

@@ -20,12 +20,12 @@ def projection_state(draw):
 @pytest.mark.task("residual_fast", kind="cost")
 @weight(2)
 @number("7.5")
-def test_residual_fast_cost(cost, limits, draw):
+def test_residual_fast_cost(cost, limits):
     """residual_fast: fewer operations on feature maps than the block needs, however many images and pixels"""
 
     def measured(**sizes):
         n, height, width = (SIZES | sizes).values()
-        return cost("residual_fast", draw.tensor(n, C_IN, height, width), projection_state(draw))
+        return cost("residual_fast", lambda draw: (draw.tensor(n, C_IN, height, width), projection_state(draw)))
 
     first = measured()
     doubled = {f"{name} doubles": measured(**{name: 2 * size}) for name, size in SIZES.items()}

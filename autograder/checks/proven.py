@@ -1,0 +1,176 @@
+"""What a call costs, proven: the operations that were seen in the worker, done again where the submission never was.
+
+The recording is replayed on inputs that are drawn after it arrived; what it gives is compared with the reference's
+answer to these, and every figure is counted in the replay. Numbers that were computed outside torch, or out of sight,
+do not change with the inputs, and show.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from autograder.checks.agreement import Agrees
+from autograder.checks.draw import Draw
+from autograder.checks.failure import CheckFailed
+from autograder.checks.runner import Answer
+from autograder.checks.tolerance import Tolerance
+from autograder.errors import GraderError
+from autograder.proof.prover import Prover
+from autograder.proof.recording import RecordingRefused
+from autograder.sandbox.absence import TORCH, is_forbidden
+from autograder.sandbox.steps import Request, cotangents_for, differentiable, recorded_inputs
+
+STUDENT, REFERENCE = "student", "reference"
+Inputs = Callable[[Draw], tuple[Any, ...]]
+Asking = Callable[[Agrees, Draw], Request]
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A call whose recordings, the student's and the reference's, are loaded and were seen to be right.
+
+    Attributes:
+        call: as a student would write it.
+        student: the student's figures.
+        reference: the reference's.
+    """
+
+    call: str
+    student: dict[str, int]
+    reference: dict[str, int]
+
+
+@dataclass
+class Proofs:
+    """Makes proofs for one check.
+
+    Attributes:
+        agrees: student and reference.
+        prover: where recordings are replayed.
+        device: on what, in torch's words.
+        fresh: the request that the last recording was replayed for.
+        right: the reference's answer to it.
+    """
+
+    agrees: Agrees
+    prover: Prover
+    device: str = "cpu"
+    fresh: Request = field(default_factory=lambda: Request("call", ""))
+    right: Answer = field(default_factory=Answer)
+
+    def of(self, asking: Asking, tol: Tolerance | None = None, limit: float | None = None) -> Proven:
+        """The proof of one call.
+
+        Args:
+            asking: makes the request from a draw; called once for the recording and once for the replay, which keeps
+                whatever is no floating tensor as it was recorded.
+            tol: of the comparison.
+            limit: operations after which recording ends, since more would lose anyway.
+
+        Raises:
+            CheckFailed: the answer is wrong, or not what the recorded operations give on other numbers.
+        """
+        first = asking(self.agrees, self.agrees.student.draw)
+        self._refuse_numpy(first)
+        most = None if limit is None else 2 * int(limit) + 1000
+        self.agrees.compare(replace(first, options=first.options | {"record": most}), tol)
+        got, expected = (door.log[-1][1] for door in (self.agrees.student, self.agrees.reference))
+        call = self.agrees.student.describe(first)
+        other = Draw(secrets.randbits(128), "replay")
+        self.fresh = _afresh(first, asking(self._with(other), other))
+        reference = self._replayed_reference(expected, self.fresh)
+        return Proven(call, self._replayed(call, got, self.fresh, tol), reference)
+
+    def _with(self, draw: Draw) -> Agrees:
+        return replace(self.agrees, student=replace(self.agrees.student, draw=draw))
+
+    def _replayed_reference(self, recorded: Answer, fresh: Request) -> dict[str, int]:
+        """Load and run the reference's recording; its figures."""
+        self.right = self.agrees.reference.runner.answer(fresh)
+        if not self.right.ok:
+            raise GraderError(f"the reference fails on fresh inputs: {self.right.raised or self.right.lost}")
+        outputs = self.right.value["outputs"] if fresh.step in ("autograd", "module") else None
+        cotangents = cotangents_for(differentiable(outputs), fresh.options["seed"])
+        try:
+            self.prover.load(REFERENCE, recorded.recording, self.device)
+            self.prover.give(recorded_inputs(list(fresh.args), fresh.kwargs, fresh.options), cotangents, self.device)
+            return self.prover.run(REFERENCE).figures
+        except RecordingRefused as refused:
+            raise GraderError(f"the reference's own recording {refused}") from refused
+
+    def _replayed(self, call: str, got: Answer, fresh: Request, tol: Tolerance | None) -> dict[str, int]:
+        """Load, run and judge the student's recording; its figures."""
+        constants: list[Any] = []
+        try:
+            said = self.prover.load(STUDENT, got.recording, self.device)
+            constants = said["constants"]
+            self._refuse_forbidden(call, fresh, said["operations"])
+            proof = self.prover.run(STUDENT)
+            self.agrees.judge(fresh, Answer(value=proof.value), Answer(value=_tensors(self.right.value)), tol)
+        except RecordingRefused as refused:
+            told = f"What your code was seen to do {refused}.{_outside(constants)}"
+            raise CheckFailed(told, rung="unproven", call=call) from refused
+        except CheckFailed as failed:
+            if failed.evidence.rung == "forbidden":
+                raise
+            told = f"The answer is right, but torch was not seen to compute it: {OTHERWISE}{_outside(constants)}"
+            raise CheckFailed(told, rung="unproven", call=call) from failed
+        return proof.figures
+
+    def _refuse_forbidden(self, call: str, request: Request, operations: list[str]) -> None:
+        for name in operations:
+            if is_forbidden(name, request.absent):
+                plain = name.removeprefix("aten::").partition(".")[0]
+                told = f"This task is about writing what `{plain}` does: using it earns nothing."
+                raise CheckFailed(told, rung="forbidden", call=call)
+
+    def _refuse_numpy(self, request: Request) -> None:
+        if TORCH in request.absent:
+            raise GraderError(f"{request.name}: what NumPy does is not seen, so it has no cost and no race")
+
+
+OTHERWISE = "the same operations on other numbers give another answer."
+
+
+def _outside(constants: list[Any]) -> str:
+    """Which numbers came from nowhere."""
+    lines = sorted({line for line, _ in constants if type(line) is int and line > 0})
+    if not lines:
+        return ""
+    where = f"line {lines[0]}" if len(lines) == 1 else f"lines {', '.join(map(str, lines[:4]))}"
+    return f" Numbers that were computed outside torch, or in a thread, are used in {where}."
+
+
+def _afresh(first: Request, other: Request) -> Request:
+    """The second request's floating tensors, and all else of the first."""
+    options = first.options | {"seed": other.options["seed"]}
+    if "state" in options:
+        options["state"] = _merged(first.options["state"], other.options["state"])
+    return replace(
+        first, args=_merged(first.args, other.args), kwargs=_merged(first.kwargs, other.kwargs), options=options
+    )
+
+
+def _merged(first: Any, other: Any) -> Any:
+    if isinstance(first, torch.Tensor) and first.is_floating_point():
+        if not isinstance(other, torch.Tensor) or other.shape != first.shape:
+            raise GraderError("the inputs of a cost or a race must have the same shapes at each draw")
+        return other
+    if isinstance(first, Mapping):
+        return {key: _merged(item, other[key]) for key, item in first.items()}
+    if isinstance(first, list | tuple):
+        return type(first)(_merged(mine, theirs) for mine, theirs in zip(first, other, strict=True))
+    return first
+
+
+def _tensors(value: Any) -> Any:
+    """The value as a replay gives it: arrays are tensors."""
+    if isinstance(value, np.ndarray | np.generic):
+        return torch.from_numpy(np.array(value))
+    if isinstance(value, dict):
+        return {str(key): _tensors(item) for key, item in value.items()}
+    return type(value)(map(_tensors, value)) if isinstance(value, list | tuple) else value

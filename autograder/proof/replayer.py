@@ -1,0 +1,80 @@
+"""The process in which recordings are replayed: confined like a worker, and never holds a submission.
+
+It is asked to `load` a recording under a name, to `run` one on inputs, to let two take `turns`, and answers each with a
+value or an error, both plain.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from autograder.proof import device
+from autograder.proof.recording import Recording, RecordingRefused
+from autograder.proof.replay import Counter, Replay
+from autograder.sandbox import wire
+from autograder.sandbox.worker import read_frame, write_frame
+
+
+class Replayer:
+    """The recordings that were loaded, and what can be done with them."""
+
+    def __init__(self) -> None:
+        self.loaded: dict[str, Replay] = {}
+        self.given: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
+
+    def load(self, asked: dict[str, Any]) -> Any:
+        """Read a recording; names of its operations, and lines that constants were first used in."""
+        recording = Recording.read(asked["recording"])
+        self.loaded[asked["name"]] = Replay(recording, torch.device(asked.get("device", "cpu")))
+        sizes = [[recording.lines[slot], tensor.numel()] for slot, tensor in recording.constants.items()]
+        return {"operations": [step.name for step in recording.operations], "constants": sizes[:1000]}
+
+    def give(self, asked: dict[str, Any]) -> None:
+        """Inputs and cotangents of the runs to come."""
+        where = torch.device(asked.get("device", "cpu"))
+        self.given = tuple([item.to(where) for item in asked[key]] for key in ("inputs", "cotangents"))  # type: ignore[assignment]
+
+    def run(self, asked: dict[str, Any]) -> Any:
+        """The results on the given inputs, and the figures."""
+        counter = Counter()
+        value = self.loaded[asked["name"]].run(*self.given, counter)
+        return {"value": value, "figures": counter.figures}
+
+    def turns(self, asked: dict[str, Any]) -> Any:
+        """Seconds of each of a list of runs, by the names in their order."""
+        return [[name, self._timed(self.loaded[name])] for name in asked["order"]]
+
+    def _timed(self, replay: Replay) -> float:
+        return device.timed(replay.device, lambda: replay.run(*self.given, None))
+
+    def flush(self, asked: dict[str, Any]) -> float:
+        """Before a turn on a device."""
+        return device.flush(torch.device(asked["device"]))
+
+    def roofline(self, asked: dict[str, Any]) -> Any:
+        """What a device can do."""
+        return device.roofline(torch.device(asked["device"]))
+
+    def library(self, asked: dict[str, Any]) -> float:
+        """Best seconds of a function of the assignment's helpers."""
+        return device.library(asked["source"], asked["function"], asked["args"], torch.device(asked["device"]))
+
+
+def serve(reading: int, writing: int, reply_bytes: int) -> None:
+    """Answer one request after another, until the grader hangs up."""
+    device.exact()
+    replayer = Replayer()
+    doors: dict[str, Callable[[dict[str, Any]], Any]] = {
+        name: getattr(replayer, name) for name in ("load", "give", "run", "turns", "flush", "roofline", "library")
+    }
+    while (asked := read_frame(reading)) is not None:
+        try:
+            parts = wire.encode({"value": doors[asked["do"]](asked)}, reply_bytes)
+        except RecordingRefused as refused:
+            parts = wire.encode({"error": {"type": "RecordingRefused", "message": str(refused)}})
+        except MemoryError:
+            parts = wire.encode({"error": {"type": "RecordingRefused", "message": "needs more memory than there is"}})
+        except Exception as error:
+            parts = wire.encode({"error": {"type": type(error).__name__, "message": str(error)[:300]}})
+        write_frame(writing, parts)

@@ -1,0 +1,104 @@
+"""Forbidden means absent: what a task forbids is replaced, in the whole process, by something that refuses.
+
+Kernels are replaced in torch's dispatcher, where every way of calling them ends: from any thread, under any guard, from
+scripted code, from operations of a submission's own. Routines that are made of allowed operations (attention, the
+recurrent modules of torch.ao) are replaced by name. Replaced kernels cannot be put back: the handles are leaked on
+purpose, since a `Library` object could be undone. Runs in the worker, before a submission is imported.
+"""
+
+import contextlib
+import ctypes
+import importlib
+import warnings
+from collections.abc import Callable, Collection
+from functools import cache
+from typing import Any, NoReturn
+
+import torch
+
+# What each group forbids: parts of the names of operations.
+GROUPS = {
+    "convolution": ("conv", "_nnpack"),
+    "pooling": ("max_pool", "avg_pool", "lp_pool", "fractional_max_pool"),
+    "batch_norm": ("batch_norm", "instance_norm", "group_norm"),
+    "layer_norm": ("layer_norm",),
+    "recurrent": ("lstm", "gru", "rnn_tanh", "rnn_relu", "rnn_layer"),
+    "attention": ("scaled_dot_product", "multi_head_attention", "transformer_encoder_layer", "flash_attention"),
+}
+TORCH = "torch"  # a group of its own: no operation at all, for tasks that are NumPy's
+ROUTINES = {  # made of operations that are allowed: module, owner within it, name
+    "attention": (
+        ("torch.nn.functional", "", "multi_head_attention_forward"),
+        ("torch.nn", "MultiheadAttention", "forward"),
+        ("torch.nn", "TransformerEncoderLayer", "forward"),
+        ("torch.nn", "TransformerDecoderLayer", "forward"),
+        ("torch.ao.nn.quantizable", "MultiheadAttention", "forward"),
+    ),
+    "recurrent": (
+        ("torch.ao.nn.quantizable", "LSTM", "forward"),
+        ("torch.ao.nn.quantizable", "LSTMCell", "forward"),
+        ("torch.ao.nn.quantizable.modules.rnn", "_LSTMLayer", "forward"),
+        ("torch.ao.nn.quantizable.modules.rnn", "_LSTMSingleLayer", "forward"),
+    ),
+}
+SPACES = ("aten", "mkldnn", "mkl", "quantized", "prepacked", "onednn", "xnnpack", "mkldnn_prepacked", "sparse", "prims")
+BACKENDS = ("CPU", "MkldnnCPU", "QuantizedCPU", "SparseCPU", "SparseCsrCPU", "CUDA")
+HARMLESS = ("convert", "aten::to.", "_convolution_mode_")  # "conv" is part of their names
+
+
+class AbsentError(RuntimeError):
+    """Something was called that is absent here. The message is its name."""
+
+
+@cache
+def operations() -> dict[str, frozenset[str]]:
+    """Names of all operations with their overloads, by namespace. Looked up once, before processes are forked."""
+    found: dict[str, set[str]] = {space: set() for space in SPACES}
+    for schema in torch._C._jit_get_all_schemas():
+        space, _, name = schema.name.partition("::")
+        if space in found:
+            found[space].add(f"{name}.{schema.overload_name}" if schema.overload_name else name)
+    return {space: frozenset(names) for space, names in found.items()}
+
+
+def is_forbidden(operation: str, groups: Collection[str]) -> bool:
+    """Whether an operation, such as `convolution_backward.default`, belongs to one of the groups."""
+    if any(part in operation for part in HARMLESS):
+        return False
+    return any(group == TORCH or any(part in operation for part in GROUPS[group]) for group in groups)
+
+
+def make_absent(groups: Collection[str]) -> None:
+    """Replace everything that these groups forbid, for the rest of this process's life."""
+    if not groups:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of the first kernel that is replaced
+        for space, names in operations().items():
+            wanted = [name for name in names if is_forbidden(name, groups)]
+            for backend in ("CPU",) if TORCH in groups else BACKENDS:
+                _replace(space, backend, wanted, TORCH if TORCH in groups else "")
+    for group in groups:
+        for module, owner, name in ROUTINES.get(group, ()):
+            place = importlib.import_module(module)
+            setattr(getattr(place, owner) if owner else place, name, _refusal(f"{owner}.{name}".strip(".")))
+
+
+def _replace(space: str, backend: str, names: Collection[str], told: str) -> None:
+    """Put a refusal in the place of each of a backend's kernels, called `told` or by the operation's own name."""
+    if not names:
+        return
+    library = torch._C._dispatch_library("IMPL", space, backend, __name__, 1)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(library))
+    for name in names:
+        with contextlib.suppress(RuntimeError):  # an operation of which this backend knows nothing
+            library.impl(name, backend, _refusal(told or name), False)  # type: ignore[call-arg]
+
+
+def _refusal(name: str) -> Callable[..., NoReturn]:
+    name = name.removesuffix(".default")
+
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise AbsentError(name)
+
+    return refuse
