@@ -124,6 +124,8 @@ class Grading:
         plugin = ChecksPlugin(world, self._report, self.job.select)
         watches = watch(deadline, limits.call_seconds)
         run_pytest(plugin, assignment.folder, check_files(assignment), more=watches)
+        for task, message in plugin.void.items():
+            self.emit({"event": "void", "task": task, "message": message})
         for node, problem in plugin.problems.items():
             self.emit({"event": "problem", "message": f"{node}: {problem}"})
 

@@ -115,6 +115,7 @@ class _Grading:
     facts: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
     submission: Submission | None = None
+    void: dict[str, str] = field(default_factory=dict)
     standings: list[Standing] = field(default_factory=list)
     fault: str = ""
     reason: str = ""
@@ -184,6 +185,8 @@ class _Grading:
             self.facts = event | {"confinement": event["confinement"] | stamp}
         elif kind == "line":
             self._line(event)
+        elif kind == "void":
+            self.void[event["task"]] = event["message"]
         elif kind == "unimportable":
             self.reason = event["message"]
         elif kind in ("fault", "lost", "problem"):
@@ -228,6 +231,12 @@ class _Grading:
             check=facts.name,
         )
 
+    def _voided(self, line: Line) -> Line:
+        """A task that used what it must not earns nothing, whatever its checks say."""
+        if line.task not in self.void or line.outcome is not Outcome.PASSED:
+            return line
+        return replace(line, outcome=Outcome.FAILED, score=0.0, message=self.void[line.task])
+
     def _missing(self, facts: CheckFacts, status: str) -> Line:
         """A check that never reported: blocked by the submission where it cannot be imported or read, else our
         fault."""
@@ -238,7 +247,7 @@ class _Grading:
         return self._made(facts, Outcome.FAULT, "The grader did not get to run this check.", {})
 
     def _results(self, status: str, reason: str) -> Run:
-        lines = tuple(self.lines.get(check.name) or self._missing(check, status) for check in self.checks)
+        lines = tuple(self._voided(self.lines.get(check.name) or self._missing(check, status)) for check in self.checks)
         if status == "graded" and any(line.outcome is Outcome.FAULT for line in lines):
             status = "fault"
             reason = reason or next(line.message for line in lines if line.outcome is Outcome.FAULT)

@@ -9,9 +9,12 @@ purpose, since a `Library` object could be undone. Runs in the worker, before a 
 import contextlib
 import ctypes
 import importlib
+import sys
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
+from importlib.abc import MetaPathFinder
+from types import ModuleType
 from typing import Any, NoReturn
 
 import torch
@@ -32,14 +35,11 @@ ROUTINES = {  # made of operations that are allowed: module, owner within it, na
         ("torch.nn", "MultiheadAttention", "forward"),
         ("torch.nn", "TransformerEncoderLayer", "forward"),
         ("torch.nn", "TransformerDecoderLayer", "forward"),
-        ("torch.ao.nn.quantizable", "MultiheadAttention", "forward"),
     ),
-    "recurrent": (
-        ("torch.ao.nn.quantizable", "LSTM", "forward"),
-        ("torch.ao.nn.quantizable", "LSTMCell", "forward"),
-        ("torch.ao.nn.quantizable.modules.rnn", "_LSTMLayer", "forward"),
-        ("torch.ao.nn.quantizable.modules.rnn", "_LSTMSingleLayer", "forward"),
-    ),
+}
+MODULES = {  # too slow to import only to replace something in them
+    "attention": ("torch.ao.nn.quantizable",),
+    "recurrent": ("torch.ao.nn.quantizable", "torch.ao.nn.quantized.dynamic"),
 }
 SPACES = ("aten", "mkldnn", "mkl", "quantized", "prepacked", "onednn", "xnnpack", "mkldnn_prepacked", "sparse", "prims")
 BACKENDS = ("CPU", "MkldnnCPU", "QuantizedCPU", "SparseCPU", "SparseCsrCPU", "CUDA")
@@ -82,6 +82,18 @@ def make_absent(groups: Collection[str]) -> None:
         for module, owner, name in ROUTINES.get(group, ()):
             place = importlib.import_module(module)
             setattr(getattr(place, owner) if owner else place, name, _refusal(f"{owner}.{name}".strip(".")))
+        sys.meta_path.insert(0, _NoModule(MODULES.get(group, ())))
+
+
+class _NoModule(MetaPathFinder):
+    """Lets nobody import these modules, or what is in them."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        if any(name == each or name.startswith(f"{each}.") for each in self.names):
+            raise AbsentError(name)
 
 
 def _replace(space: str, backend: str, names: Collection[str], told: str) -> None:
