@@ -82,7 +82,16 @@ def make_absent(groups: Collection[str]) -> None:
         for module, owner, name in ROUTINES.get(group, ()):
             place = importlib.import_module(module)
             setattr(getattr(place, owner) if owner else place, name, _refusal(f"{owner}.{name}".strip(".")))
-        sys.meta_path.insert(0, _NoModule(MODULES.get(group, ())))
+        _take_out(MODULES.get(group, ()))
+
+
+def _take_out(names: tuple[str, ...]) -> None:
+    """Let nobody import these modules, and put refusals into those that torch has imported itself."""
+    sys.meta_path.insert(0, _NoModule(names))
+    for loaded in [name for name in sys.modules if name.startswith(names)] if names else ():
+        for owner in [item for item in vars(sys.modules[loaded]).values() if isinstance(item, type)]:
+            if issubclass(owner, torch.nn.Module) and owner.__module__.startswith(names):
+                owner.forward = _refusal(f"{loaded}.{owner.__name__}")
 
 
 class _NoModule(MetaPathFinder):
