@@ -14,7 +14,7 @@ from autograder.assignment import Assignment
 from autograder.checks.draw import Draw
 from autograder.checks.runner import Answer, Runner, explain
 from autograder.errors import GraderError
-from autograder.sandbox.steps import Request
+from autograder.sandbox.steps import PAIRS, Request
 from autograder.sandbox.wire import Seeded
 
 
@@ -28,6 +28,8 @@ class Door:
         signatures: a module to read parameter names from, for messages.
         draw: where seeds come from.
         source: the submission's file, for messages.
+        log: every request and its answer.
+        notes: what the student should hear although it costs nothing.
     """
 
     assignment: Assignment
@@ -36,6 +38,11 @@ class Door:
     draw: Draw
     source: Path
     log: list[tuple[Request, Answer]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Something that the student should hear although it costs nothing."""
+        self.notes.append(text)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -81,7 +88,7 @@ class Door:
         task = None if options.get("does", step) in ("run", "value") else self.assignment.task_of(name)
         if "meter" in options or (task is not None and task.forbidden):
             options["meter"] = list(task.forbidden) if task is not None else []
-        if step == "pair":
+        if step in PAIRS:
             options["spec"] = self._spec(name)
         return Request(
             step, name, tuple(map(_sendable, args)), {key: _sendable(item) for key, item in kwargs.items()}, options
@@ -127,11 +134,16 @@ class Door:
             made = _arguments(function, tuple(request.options["init"]), request.options["init_kwargs"])
             called = _arguments(getattr(function, "forward", None), request.args, request.kwargs, skip_self=True)
             return f"{request.name}({made})({called})"
-        return f"{_function_name(self.signatures, request)}({_arguments(function, request.args, request.kwargs)})"
+        name = _function_name(self.signatures, request)
+        if request.step == "interleaved":
+            return "; ".join(f"{name}({_arguments(function, args, request.kwargs)})" for args in request.args)
+        return f"{name}({_arguments(function, request.args, request.kwargs)})"
 
     def parameter(self, request: Request, path: str) -> str:
         """`"1.weight"` as the function's author calls it: `w['weight']`."""
         head, _, rest = path.partition(".")
+        if request.step == "interleaved":
+            return f"(of call {int(head) + 1})" if head.isdigit() else head
         function = getattr(self.signatures, _function_name(self.signatures, request), None)
         if request.step == "module":
             function = getattr(function, "forward", None)
@@ -150,7 +162,7 @@ def _split(gradients: dict[str, Any]) -> dict[str, Any]:
 
 
 def _function_name(module: ModuleType, request: Request) -> str:
-    if request.step == "pair":
+    if request.step in PAIRS:
         return f"{request.name}_forward"
     return request.name
 

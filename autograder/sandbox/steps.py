@@ -144,6 +144,12 @@ def value(submission: Submission, name: str, args: list[Any], kwargs: dict[str, 
     return submission.public(name)
 
 
+def written(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
+    """A plain call, and what is in the arguments at the positions `options["into"]` after it."""
+    returned = _callable(submission, name)(*args, **kwargs)
+    return {"returned": returned, "written": {str(index): args[index] for index in options["into"]}}
+
+
 def run(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
     """A helper of the assignment, given the submission's module."""
     try:
@@ -156,11 +162,33 @@ def run(submission: Submission, name: str, args: list[Any], kwargs: dict[str, An
 
 def pair(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
     """`NAME_forward`, then `NAME_backward` on cotangents (given, or drawn from `options["seed"]`)."""
-    spec = options["spec"]
+    outputs, cache = _forward(submission, name, args, kwargs, options)
+    return _backward(submission, name, outputs, cache, options)
+
+
+def interleaved(
+    submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]
+) -> Any:
+    """As `pair`, for the calls whose arguments `args` lists: all forwards, then all backwards, in the same order."""
+    forwards = [_forward(submission, name, list(call), kwargs, options) for call in args]
+    seeds = [options | {"seed": options["seed"] + index} for index in range(len(forwards))]
+    return [_backward(submission, name, *each, seeded) for each, seeded in zip(forwards, seeds, strict=True)]
+
+
+def _forward(
+    submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]
+) -> tuple[dict[str, Any], Any]:
+    """Outputs by name, and the cache."""
     returned = submission.public(f"{name}_forward")(*args, **kwargs)
-    outputs = _named(returned, spec["returns"], f"{name}_forward")
-    cache = outputs.pop("cache")
-    cotangents = options.get("cotangents")
+    outputs = _named(returned, options["spec"]["returns"], f"{name}_forward")
+    return outputs, outputs.pop("cache")
+
+
+def _backward(
+    submission: Submission, name: str, outputs: dict[str, Any], cache: Any, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Outputs and gradients by name."""
+    spec, cotangents = options["spec"], options.get("cotangents")
     if cotangents is None:
         cotangents = _cotangents([outputs[key] for key in spec["differentiate"]], options["seed"])
     returned = submission.public(f"{name}_backward")(*cotangents, cache)
@@ -177,7 +205,7 @@ def _named(returned: Any, names: list[str], function: str) -> dict[str, Any]:
 
 
 def _cotangents(outputs: list[Any], seed: int) -> list[Any]:
-    """A standard normal cotangent for each output, of its shape, dtype and kind."""
+    """A standard normal cotangent for each output, of its shape, dtype and kind; of a complex one, in both parts."""
     rng = np.random.default_rng(seed)
     return [_cotangent(output, rng) for output in outputs]
 
@@ -186,7 +214,9 @@ def _cotangent(output: Any, rng: np.random.Generator) -> Any:
     if isinstance(output, torch.Tensor) and output.device.type != "cpu":
         generator = torch.Generator(output.device).manual_seed(int(rng.integers(1 << 31)))
         return torch.randn(output.shape, dtype=output.dtype, device=output.device, generator=generator)
-    drawn = rng.standard_normal(np.shape(output))
+    drawn = np.asarray(rng.standard_normal(np.shape(output)))
+    if isinstance(output, torch.Tensor) and output.is_complex():
+        drawn = drawn + 1j * rng.standard_normal(np.shape(output))
     if isinstance(output, torch.Tensor):
         return torch.from_numpy(np.asarray(drawn)).to(output.dtype)
     dtype = getattr(output, "dtype", np.dtype(np.float64))
@@ -244,7 +274,7 @@ def differentiate(outputs: Any, leaves: dict[str, torch.Tensor], options: dict[s
     Raises:
         ContractError: floating outputs are cut off from autograd although there is something to differentiate to.
     """
-    tensors = [item for item in arrays_in(outputs) if isinstance(item, torch.Tensor) and item.is_floating_point()]
+    tensors = [item for item in arrays_in(outputs) if isinstance(item, torch.Tensor) and _is_differentiable(item)]
     if not tensors or not leaves:
         return {} if not leaves else None
     connected = [item for item in tensors if item.requires_grad]
@@ -261,6 +291,10 @@ def differentiate(outputs: Any, leaves: dict[str, torch.Tensor], options: dict[s
     return {key: torch.zeros_like(leaf) if gradient is None else gradient for (key, leaf), gradient in pairs}
 
 
+def _is_differentiable(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
 def _callable(submission: Submission, name: str) -> Callable[..., Any]:
     found = submission.public(name)
     if inspect.isclass(found) and issubclass(found, torch.autograd.Function):
@@ -275,7 +309,7 @@ def _tracked(value: Any, path: str, leaves: dict[str, torch.Tensor]) -> Any:
     The function gets clones, not leaves: autograd refuses to write into a leaf, and writing into an argument is no
     failure here.
     """
-    if isinstance(value, torch.Tensor) and value.is_floating_point():
+    if isinstance(value, torch.Tensor) and _is_differentiable(value):
         leaves[path] = value.requires_grad_()
         return leaves[path].clone()
     if isinstance(value, dict):
@@ -299,6 +333,7 @@ def _tracked_arguments(args: list[Any], kwargs: dict[str, Any], wrt: list[Any] |
     return leaves
 
 
+PAIRS = ("pair", "interleaved")  # steps that are about NAME_forward and NAME_backward
 STEPS: dict[str, Callable[[Submission, str, list[Any], dict[str, Any], dict[str, Any]], Any]] = {
-    step.__name__: step for step in (call, value, run, pair, autograd, module)
+    step.__name__: step for step in (call, written, value, run, pair, interleaved, autograd, module)
 }

@@ -230,7 +230,7 @@ class ChecksPlugin:
         weight = float(getattr(_function(item), "__weight__", 0))
         if score is not None and not (isinstance(score, int | float) and math.isfinite(score) and 0 <= score <= weight):
             raise GraderError(f"{item.name} set a score of {score!r}, outside 0 to {weight:g}")
-        message = ""
+        message = self._notes(item)
         if RACE in item.stash and (share := item.stash[RACE].times.share) < 1:
             score, message = round(weight * share, 2), item.stash[RACE].said
         return {"outcome": "passed", "score": score, "message": message, "leaderboard": _leaderboard(item)}
@@ -263,6 +263,14 @@ class ChecksPlugin:
             "diagnosis": self._diagnose(item) if error.evidence.rung not in UNDIAGNOSED else None,
             "differs": None if differs is None or differs.ndim == 0 else differs,
         }
+
+    def _notes(self, item: pytest.Item) -> str:
+        """What the author of a right answer should hear all the same."""
+        door = item.stash.get(DOOR, None)
+        notes = list(door.notes[:1]) if door is not None else []
+        if mutation := self._mutation_note(item).strip():
+            notes.append(mutation)
+        return "\n".join(notes)
 
     def _mutation_note(self, item: pytest.Item) -> str:
         door = item.stash.get(DOOR, None)
