@@ -260,7 +260,7 @@ class ChecksPlugin:
             "outcome": "failed",
             "message": str(error) + self._mutation_note(item),
             "rung": error.evidence.rung,
-            "diagnosis": self._diagnose(item) if error.evidence.rung not in UNDIAGNOSED else None,
+            "diagnosis": self._diagnose(item, error.evidence.rung) if error.evidence.rung not in UNDIAGNOSED else None,
             "differs": None if differs is None or differs.ndim == 0 else differs,
         }
 
@@ -284,7 +284,7 @@ class ChecksPlugin:
                 return f"\nNote: your code writes into its argument {names}. The caller still needs it: work on a copy."
         return ""
 
-    def _diagnose(self, item: pytest.Item) -> Mistake | None:
+    def _diagnose(self, item: pytest.Item, rung: str) -> Mistake | None:
         door, marker = item.stash.get(DOOR, None), item.get_closest_marker("task")
         if check_name(item) in self.diagnosed:
             return None  # the line shows its first failing case only
@@ -292,9 +292,9 @@ class ChecksPlugin:
         if door is None or self.world.diagnosis is None or self.world.reference is None or marker is None:
             return None
         reference = Door(door.assignment, self.world.reference, door.signatures, door.draw, door.source)
-        by_dtype = marker.kwargs.get("kind") == "dtype"
+        of_all = marker.kwargs.get("kind") == "dtype"
         try:
-            return self.world.diagnosis.of(None if by_dtype else marker.args[0], door, reference, by_dtype)
+            return self.world.diagnosis.of(None if of_all else marker.args[0], door, reference, rung == "dtype")
         except GraderError:
             raise
         except Exception:  # an answer so odd that it cannot be compared resembles no known mistake
