@@ -53,6 +53,11 @@ class Door:
         """Forward, then backward: `{"outputs": {…}, "gradients": {…}}`."""
         return self.value_of(self.request("pair", name, args, kwargs, cotangents=cotangents))
 
+    def interleaved(self, name: str, *calls: tuple[Any, ...], cotangents: Any = None, **kwargs: Any) -> Any:
+        """As `pair`, for several calls, all forwards first: a list of what `pair` gives. Cotangents are the same for
+        each."""
+        return self.value_of(self.request("interleaved", name, calls, kwargs, cotangents=cotangents))
+
     def autograd(self, name: str, *args: Any, cotangents: Any = None, wrt: Any = None, **kwargs: Any) -> Any:
         """A torch function and its gradients: `{"outputs": value, "gradients": {path: tensor}}`."""
         return self.value_of(self.request("autograd", name, args, kwargs, cotangents=cotangents, wrt=wrt))

@@ -28,9 +28,9 @@ class Draw:
         numbers only shows."""
         return np.asarray(10 ** self.rng.uniform(-1, 2) * self(*shape))
 
-    def tensor(self, *shape: int) -> torch.Tensor:
-        """Standard normal, torch.float64."""
-        return torch.from_numpy(self(*shape))
+    def tensor(self, *shape: int, wide: bool = False) -> torch.Tensor:
+        """Standard normal, or as `wide`; torch.float64."""
+        return torch.from_numpy(self.wide(*shape) if wide else self(*shape))
 
     def ints(self, low: int, high: int, *shape: int) -> np.ndarray:
         """int64, low <= value < high."""
