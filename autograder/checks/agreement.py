@@ -268,10 +268,10 @@ class KeepsDtype:
         return expected
 
     def _look(self, request: Request, value: Any, expected: Any) -> None:
-        """Every floating array is float32."""
-        for label, part, _, _ in parts(self.student, request, value, expected):
-            for item in arrays_in(part):
-                if item.dtype in WIDER:
+        """No floating array is wider than the reference's, or, without one, than float32."""
+        for label, part, theirs, _ in parts(self.student, request, value, expected):
+            for item, right in zip(arrays_in(part), arrays_in(theirs), strict=False):
+                if item.dtype in WIDER and (self.reference is None or right.dtype not in WIDER):
                     text = f"{label} is {kind_of(item)}, although every argument is float32: the dtype should be kept"
                     raise CheckFailed(text, rung="dtype", call=self.student.describe(request))
 
