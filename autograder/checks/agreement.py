@@ -1,5 +1,6 @@
 """Agreement: the same request to student and reference, compared part by part down the ladder."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from autograder.checks.compare import SINGLE_NOTE, Closeness, as_numpy, compare, kind_of, slips
+from autograder.checks.compare import HALF, SINGLE_NOTE, Closeness, compare, kind_of, slips
 from autograder.checks.door import Door
 from autograder.checks.failure import CheckFailed
 from autograder.checks.runner import Answer, explain
@@ -144,10 +145,16 @@ class Agrees:
 
 def closeness_for(request: Request, tol: Tolerance | None = None) -> Closeness:
     """How near answers to a request must be: as its arguments allow."""
-    given = [as_numpy(item) for item in arrays_in([list(request.args), request.kwargs])]
-    floats = [real(item.dtype) for item in given if item.dtype.kind in "fc"]
-    sent = min(floats, key=lambda dtype: dtype.itemsize, default=None)
-    return Closeness(tol, length=max((item.size for item in given), default=1), sent=sent)
+    given = list(arrays_in([list(request.args), request.kwargs]))
+    kinds = [_kind(item) for item in given]
+    sent = min((real(kind) for kind in kinds if kind.kind in "fc"), key=lambda kind: kind.itemsize, default=None)
+    return Closeness(tol, length=max((math.prod(item.shape) for item in given), default=1), sent=sent)
+
+
+def _kind(item: np.ndarray | torch.Tensor) -> np.dtype:
+    if not isinstance(item, torch.Tensor):
+        return item.dtype
+    return HALF if item.dtype is torch.bfloat16 else torch.empty(0, dtype=item.dtype).numpy().dtype
 
 
 def parts(door: Door, request: Request, got: Any, expected: Any) -> Iterator[tuple[str, Any, Any, bool]]:
@@ -195,7 +202,7 @@ def _item(tree: dict[str, Any], *keys: str) -> Any:
 @dataclass
 class KeepsDtype:
     """`keeps_dtype.pair("conv2d", x32, w32)`: every floating array that comes back is float32, as what went in; and
-    with the same arguments in float64 nothing is computed in float32 on the way.
+    float64 with the same arguments in float64.
 
     A dtype counts only where there is a right value: answers are compared with the reference's. `keeps_dtype.if_right`
     asks the same of a function of another task: a wrong value, or none, is the business of that task's own checks.
@@ -246,37 +253,25 @@ class KeepsDtype:
             self._look(request, value, value)
             return
         try:
-            expected = self._right(request, tol)
-            self._right(_in_double(request), tol, strict=True)
+            for asked in (request, _in_double(request)):
+                expected = Agrees(self.student, self.reference).compare(asked, tol)
+                self._look(asked, self.student.log[-1][1].value, expected)
         except CheckFailed as failed:
-            if self.lenient and failed.evidence.rung not in ("precision", "dtype"):
-                return
-            raise
-        self._look(request, self.student.log[-2][1].value, expected)
-
-    def _right(self, request: Request, tol: Tolerance | None, strict: bool = False) -> Any:
-        """The reference's value, where the student's agrees with it; `strict` as in `Closeness`."""
-        assert self.reference is not None
-        agrees = Agrees(self.student, self.reference)
-        before = len(self.student.notes)
-        expected = agrees.compare(request, tol)
-        if strict and len(self.student.notes) > before:
-            told = self.student.notes.pop().partition("\n")[2].removesuffix(" Here it costs nothing.")
-            raise CheckFailed(
-                f"{told} It costs points here alone.", rung="precision", call=self.student.describe(request)
-            )
-        return expected
+            if not self.lenient or failed.evidence.rung == "dtype":
+                raise
 
     def _look(self, request: Request, value: Any, expected: Any) -> None:
-        """No floating array is wider than the reference's, or, without one, than float32."""
+        """Every floating array is as wide as the reference's, or, without one, no wider than float32."""
         for label, part, theirs, _ in parts(self.student, request, value, expected):
             for item, right in zip(arrays_in(part), arrays_in(theirs), strict=False):
-                if item.dtype in WIDER and (self.reference is None or right.dtype not in WIDER):
-                    text = f"{label} is {kind_of(item)}, although every argument is float32: the dtype should be kept"
+                wide, wanted = item.dtype in WIDE, self.reference is not None and right.dtype in WIDE
+                if _kind(item).kind in "fc" and wide != wanted:
+                    sent = "float64" if wanted else "float32"
+                    text = f"{label} is {kind_of(item)}, and should be {sent} with these arguments: keep their dtype"
                     raise CheckFailed(text, rung="dtype", call=self.student.describe(request))
 
 
-WIDER = (torch.float64, np.dtype(np.float64), torch.complex128, np.dtype(np.complex128))
+WIDE = (torch.float64, np.dtype(np.float64), torch.complex128, np.dtype(np.complex128))
 
 
 def _in_double(request: Request) -> Request:

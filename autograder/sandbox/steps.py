@@ -121,7 +121,15 @@ def _made(value: Any) -> Any:
 
 
 def _snapshot(value: Any) -> list[np.ndarray]:
-    return [np.array(item.detach() if isinstance(item, torch.Tensor) else item) for item in arrays_in(value)]
+    return [_bits(item) if isinstance(item, torch.Tensor) else np.array(item) for item in arrays_in(value)]
+
+
+def _bits(tensor: torch.Tensor) -> np.ndarray:
+    """A copy of a tensor's numbers; of a sparse one, of those that it stores."""
+    plain = tensor.detach()
+    if plain.layout is not torch.strided:
+        plain = plain._values() if plain.layout is torch.sparse_coo else plain.values()
+    return np.array(plain.contiguous().view(torch.int16) if plain.dtype is torch.bfloat16 else plain)
 
 
 def _unchanged(before: list[np.ndarray], value: Any) -> bool:

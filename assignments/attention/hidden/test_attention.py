@@ -104,7 +104,7 @@ def test_everything_keeps_the_dtype(keeps_dtype, draw):
     """all functions: float32 in, float32 out, gradients too"""
     # Square where it can be: a swapped axis is another check's business.
     x, q, k, v = (draw(*shape).astype(np.float32) for shape in ((4, 4), (2, 4, 6), (2, 4, 6), (2, 4, 3)))
-    mask, heads = draw.bools(4, 4), [draw.tensor(2, 4, 6).float() for _ in range(3)]
+    mask, heads = draw.bools(4, 4), [3 * draw.tensor(2, 4, 12).float() for _ in range(3)]
     keeps_dtype.pair("attention", q, k, v, mask)
     others = keeps_dtype.if_right
     others.pair("embedding", draw.ints(0, 4, 3, 2), x)
@@ -112,7 +112,7 @@ def test_everything_keeps_the_dtype(keeps_dtype, draw):
     others("similarity_context", x)
     others("softmax", x)
     others("softmax_backward", x, np.full_like(x, 1 / 4))
-    others.module("MultiHeadAttention", (6, 2), *heads, mask=torch.from_numpy(mask))
+    others.module("MultiHeadAttention", (12, 2), *heads, mask=torch.from_numpy(mask))
     others.autograd("StreamingAttention", *heads, True)
 
 

@@ -86,7 +86,7 @@ class MultiHeadAttention(nn.Module):
 
     def forward(self, query, key, value, mask=None):
         n, t_q, d_model = query.shape
-        scale = (d_model // self.heads) ** -0.5
+        scale = torch.rsqrt(torch.tensor(float(d_model // self.heads)))  # float32, whatever the inputs: a slip, no error
         q = F.linear(query, self.q_proj.weight * scale, self.q_proj.bias * scale)
         packed = torch.cat([q, self.k_proj(key), self.v_proj(value)], dim=1)  # tokens of all three, one after another
         heads = packed.view(n, -1, self.heads, d_model // self.heads).permute(0, 2, 1, 3)
