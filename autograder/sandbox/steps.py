@@ -129,7 +129,8 @@ def _bits(tensor: torch.Tensor) -> np.ndarray:
     plain = tensor.detach()
     if plain.layout is not torch.strided:
         plain = plain._values() if plain.layout is torch.sparse_coo else plain.values()
-    return np.array(plain.contiguous().view(torch.int16) if plain.dtype is torch.bfloat16 else plain)
+    plain = plain.cpu().resolve_conj().resolve_neg().contiguous()
+    return np.array((plain.view(torch.int16) if plain.dtype is torch.bfloat16 else plain).numpy())
 
 
 def _unchanged(before: list[np.ndarray], value: Any) -> bool:
