@@ -10,6 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from autograder.checks import Closeness, Tolerance, compare, tolerance_for
+from autograder.checks.compare import slips
+from autograder.errors import GraderError
 from autograder.sandbox.wire import Foreign
 
 F64, F32, F16, I64 = (np.dtype(code) for code in ("f8", "f4", "f2", "i8"))
@@ -132,10 +134,10 @@ def test_shapes_never_broadcast(mine: tuple[int, ...], theirs: tuple[int, ...]) 
 
 # Tolerances -------------------------------------------------------------------------------------------------------
 
-TABLE = {  # dtypes, options, rtol
+TABLE = {  # dtypes of what is expected and of what was sent, options, rtol
     "float64": ((F64, F64), {}, 1e-8),
     "float32": ((F32, F32), {}, 1e-4),
-    "float16": ((F16, F64), {}, 1e-2),
+    "float16 sent": ((F64, F16), {}, 1e-2),
     "the coarser of two": ((F64, F32), {}, 1e-4),
     "the coarser of two, the other way round": ((F32, F64), {}, 1e-4),
     "complex128 as float64": ((np.dtype("c16"), F64), {}, 1e-8),
@@ -160,16 +162,17 @@ def test_the_table_of_tolerances(dtypes: tuple[np.dtype, np.dtype], options: dic
 def test_a_difference_passes_below_its_tolerance_and_not_above(dtype: np.dtype, gradient: bool) -> None:
     expected = np.array([0.0, 1.0, -4.0]).astype(dtype)
     rtol = tolerance_for(dtype, gradient=gradient).rtol
+    strict = {"gradient": gradient, "strict": True}
     for share, passes in ((0.5, True), (2.5, False)):
         got = expected.copy()
         got[2] = -4.0 * (1 + share * rtol)
-        assert (compare(got, expected, "y", Closeness(gradient=gradient)) is None) is passes
+        assert (compare(got, expected, "y", Closeness(**strict)) is None) is passes
 
 
 def test_an_entry_that_cancels_is_judged_by_the_largest() -> None:
     expected = np.array([1e6, 0.0])
     assert compare(expected + np.array([0, 1e-3]), expected, "y") is None
-    assert "differ" in told(expected + np.array([0, 1e-1]), expected)
+    assert "differ" in told(expected + np.array([0, 1e1]), expected)
 
 
 def test_infinities_do_not_loosen_the_tolerance() -> None:
@@ -179,7 +182,65 @@ def test_infinities_do_not_loosen_the_tolerance() -> None:
 
 def test_a_tolerance_of_the_checks_own_takes_the_place_of_the_table() -> None:
     assert compare(np.ones(3), np.full(3, 1.05), "y", Closeness(Tolerance(0.1, 0.0))) is None
-    assert "differ" in told(np.ones(3), np.full(3, 1.0 + 1e-9), tol=Tolerance(0.0, 0.0))
+    assert "differ" in told(np.ones(3), np.full(3, 1.0 + 1e-9), tol=Tolerance(0.0, 0.0), strict=True)
+
+
+COARSE = {
+    "float16": GRID.astype(np.float16),
+    "float16 that happens to be exact": np.round(GRID).astype(np.float16),
+    "bfloat16": torch.from_numpy(GRID).bfloat16(),
+}
+
+
+@pytest.mark.parametrize("got", COARSE.values(), ids=COARSE.keys())
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_a_coarse_answer_is_judged_by_what_was_expected(got: Any, dtype: torch.dtype) -> None:
+    right = torch.as_tensor(got).to(dtype)
+    found = compare(got, right if isinstance(got, torch.Tensor) else right.numpy(), "y")
+    assert found is not None and found.rung == "dtype"
+    assert "16 numbers, which keep two or three digits" in found.text
+
+
+def test_where_half_precision_was_sent_it_may_come_back() -> None:
+    for right in (GRID.astype(np.float16), torch.from_numpy(GRID).bfloat16()):
+        assert compare(right * (1 + 1e-3), right, "y") is None
+    assert compare(GRID * (1 + 5e-5), GRID, "y", Closeness(sent=F32)) is None
+    assert "differ" in told(GRID * (1 + 5e-5), GRID)
+
+
+def scaled_in_float32(x: np.ndarray) -> np.ndarray:
+    return x * float(np.float32(1 / np.sqrt(3)))
+
+
+def summed_in_float32(x: np.ndarray) -> np.ndarray:
+    return np.asarray(np.cumsum(x.astype(np.float32), axis=1, dtype=np.float32), dtype=np.float64)
+
+
+SLIPS = {  # computed in float32 on the way, right
+    "a constant": (scaled_in_float32(GRID), GRID / np.sqrt(3)),
+    "an accumulator": (summed_in_float32(GRID), np.cumsum(GRID, axis=1)),
+    "the answer": (GRID.astype(np.float32), GRID),
+}
+
+
+@pytest.mark.parametrize(("got", "right"), SLIPS.values(), ids=SLIPS.keys())
+def test_what_was_computed_in_float32_on_the_way_is_right_and_told_apart(got: np.ndarray, right: np.ndarray) -> None:
+    assert compare(got, right, "y") is None
+    assert slips(got, right, Closeness())
+    assert not slips(right * (1 + 1e-12), right, Closeness())
+
+
+def test_a_wrong_formula_is_no_slip_of_precision() -> None:
+    variance = np.abs(GRID) + 1
+    assert "differ" in told(GRID / (np.sqrt(variance) + 1e-5), GRID / np.sqrt(variance + 1e-5))
+
+
+@pytest.mark.parametrize(
+    "expected", [b"ab", {1, 2}, Foreign("Point"), object()], ids=["bytes", "set", "foreign", "object"]
+)
+def test_what_cannot_be_compared_is_our_fault(expected: Any) -> None:
+    with pytest.raises(GraderError, match="cannot be compared"):
+        compare(1, expected, "y")
 
 
 def test_integers_are_exact() -> None:
@@ -201,6 +262,8 @@ def only(index: int, axis: int) -> np.ndarray:
 
 PATTERNS = {
     "a factor": (GRID * 3, GRID, "Every value is 3 times what it should be"),
+    "a factor near 1": (GRID * 1.0003, GRID, "Every value is too large by 0.03 %"),
+    "a factor below 1": (GRID * 0.99998, GRID, "Every value is too small by 0.002 %"),
     "a fraction": (GRID / 4, GRID, "Every value is 0.25 times"),
     "the sign": (-GRID, GRID, "Every value has the wrong sign"),
     "an offset": (GRID + 0.5, GRID, "Every value is off by the same amount"),

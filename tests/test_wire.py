@@ -136,6 +136,34 @@ def test_a_tensor_arrives_whatever_its_layout(made: Any) -> None:
     assert torch.equal(got, sent.detach().to_dense().to(got.dtype) if sent.is_sparse else sent.detach().to(got.dtype))
 
 
+SPARSE = {
+    "COO": lambda x: x.to_sparse(),
+    "COO with duplicates": lambda x: torch.sparse_coo_tensor([[0, 0, 2], [1, 1, 3]], [1.0, 2.0, 3.0], (4, 6)),
+    "CSR": lambda x: x.to_sparse_csr(),
+    "in a list": lambda x: [x.to_sparse(), {"a": (x,)}],
+    "bfloat16": lambda x: x.bfloat16(),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
+@pytest.mark.parametrize("made", SPARSE.values(), ids=SPARSE.keys())
+def test_what_is_trusted_sends_tensors_as_what_they_are(made: Any) -> None:
+    sent = made(torch.from_numpy(np.random.default_rng(2).standard_normal((4, 6))).relu())
+    got = copied(sent, sparse=True)
+    mine, theirs = (list(wire.arrays_in(value)) for value in (got, sent))
+    assert [(item.layout, item.dtype, item.shape) for item in mine] == [
+        (item.layout, item.dtype, item.shape) for item in theirs
+    ]
+    assert all(torch.equal(one.to_dense(), other.to_dense()) for one, other in zip(mine, theirs, strict=True))
+
+
+def test_what_is_not_trusted_cannot_send_a_sparse_tensor() -> None:
+    _, header, *payload = encode(torch.eye(3).to_sparse(), sparse=True)
+    with pytest.raises(WireError, match="unknown kind of value"):
+        decode(bytes(header), b"".join(payload))
+    assert copied(torch.eye(3).to_sparse()).layout is torch.strided
+
+
 def test_what_arrives_shares_no_memory_with_what_was_sent() -> None:
     array, tensor = np.zeros(3), torch.zeros(3)
     got = copied([array, tensor])

@@ -35,6 +35,18 @@ def mean_of_pca(submission: ModuleType, x: np.ndarray, k: int) -> Any:
     return submission.pca(x, k)[0]
 
 
+def projector_of_pca_fast(submission: ModuleType, x: Tensor, k: int) -> Any:
+    """As `projector_of_pca`, of `pca_fast`."""
+    mean, components = submission.pca_fast(x, k)
+    return mean, components.T @ components
+
+
+def rebuilt_by_fit(submission: ModuleType, x: np.ndarray, k: int, seed: int) -> Any:
+    """x through the linear autoencoder that `fit_linear_ae` found: the same for every good one."""
+    mean, enc, dec = fit(submission, x, k, seed)
+    return mean + (x - mean) @ enc @ dec
+
+
 def projector_of_pca(submission: ModuleType, x: np.ndarray, k: int) -> Any:
     """The mean that `pca` returns, and C'C for its components C, (d, d): the same whatever their signs."""
     mean, components = submission.pca(x, k)

@@ -6,17 +6,23 @@ never what was expected.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from autograder.checks.patterns import pattern
-from autograder.checks.tolerance import Tolerance, tolerance_for
+from autograder.checks.tolerance import SINGLE_FACTOR, Tolerance, real, tolerance_for
+from autograder.errors import GraderError
 from autograder.sandbox.wire import Foreign
 
 Array = np.ndarray | torch.Tensor
+HALF, SINGLE, DOUBLE = (np.dtype(code) for code in ("f2", "f4", "f8"))
+SINGLE_NOTE = (
+    "is as exact as float32 makes it, although the arguments are float64: something was computed in float32 on the "
+    "way (a constant, a buffer or a sum that was made without a dtype). Here it costs nothing."
+)
 KIND_WORDS = {"b": "booleans", "i": "integers", "u": "integers", "f": "floating numbers", "c": "complex numbers"}
 
 
@@ -37,15 +43,35 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Closeness:
-    """How to compare values: a tolerance of the check's own, or the table's for these circumstances."""
+    """How to compare values: a tolerance of the check's own, or the table's for these circumstances.
+
+    Attributes:
+        tol: in the table's stead.
+        gradient: whether a gradient is compared.
+        length: about how many terms are summed for one entry.
+        sent: the coarsest floating dtype among the arguments, where there is one: no answer need be finer.
+        strict: whether an answer may be as far off as float32 on the way makes it where float64 is expected.
+    """
 
     tol: Tolerance | None = None
     gradient: bool = False
     length: int = 1
+    sent: np.dtype | None = None
+    strict: bool = False
 
-    def between(self, got: np.ndarray, expected: np.ndarray) -> Tolerance:
-        """The tolerance for two arrays."""
-        return self.tol or tolerance_for(got.dtype, expected.dtype, gradient=self.gradient, length=self.length)
+    def allowed(self, got: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """The allowed difference at each entry, whatever floating dtype came back."""
+        exact = expected.dtype.kind not in "fc"
+        finest = DOUBLE if exact and got.dtype.kind == "f" else expected.dtype  # whole numbers, computed as fractions
+        kinds = [finest] if exact or self.sent is None else [finest, self.sent]
+        allowed = (self.tol or self._of_table(*kinds)).allowed(expected)
+        if self.strict or exact or any(real(kind).itemsize < DOUBLE.itemsize for kind in kinds):
+            return allowed
+        single = replace(self._of_table(DOUBLE).scaled(SINGLE_FACTOR), atol=0.0)
+        return np.asarray(np.maximum(allowed, single.allowed(expected)))
+
+    def _of_table(self, *kinds: np.dtype) -> Tolerance:
+        return tolerance_for(*kinds, gradient=self.gradient, length=self.length)
 
 
 def compare(got: Any, expected: Any, what: str, closeness: Closeness | None = None) -> Mismatch | None:
@@ -56,6 +82,9 @@ def compare(got: Any, expected: Any, what: str, closeness: Closeness | None = No
         expected: a plain value to trust.
         what: names the value in messages, as in “dw”.
         closeness: how near is equal.
+
+    Raises:
+        GraderError: what is expected is nothing that can be compared.
     """
     closeness = closeness or Closeness()
     if expected is None:
@@ -66,11 +95,18 @@ def compare(got: Any, expected: Any, what: str, closeness: Closeness | None = No
         return _compare_dicts(got, expected, what, closeness)
     if isinstance(expected, list | tuple):
         return _compare_sequences(got, expected, what, closeness)
-    if isinstance(expected, str | bool):
-        return _compare_plain(got, expected, what)
+    if isinstance(expected, str | bool | np.bool_):
+        return _compare_plain(got, bool(expected) if isinstance(expected, np.bool_) else expected, what)
     if isinstance(expected, np.ndarray | torch.Tensor) and (expected.ndim or isinstance(expected, torch.Tensor)):
         return _compare_arrays(got, expected, what, closeness)
-    return _compare_numbers(got, expected, what, closeness)
+    if isinstance(expected, int | float | complex | np.number | np.ndarray):
+        return _compare_numbers(got, expected, what, closeness)
+    raise GraderError(f"{what} is expected to be {kind_of(expected)}, which cannot be compared with anything")
+
+
+def slips(got: Any, expected: Any, closeness: Closeness) -> bool:
+    """Whether an answer that `compare` lets pass is as exact as float32 only, where float64 was to be had."""
+    return compare(got, expected, "", replace(closeness, strict=True)) is not None
 
 
 def kind_of(value: Any) -> str:
@@ -143,7 +179,20 @@ def _compare_arrays(got: Any, expected: Array, what: str, closeness: Closeness) 
     if not isinstance(got, wanted) and not (tuple(expected.shape) == () and isinstance(got, int | float | np.generic)):
         name = "torch tensor" if wanted is torch.Tensor else "numpy array"
         return Mismatch("type", f"{what} should be a {name}, and is {kind_of(got)}")
+    if _is_bfloat16(expected):
+        closeness = replace(closeness, sent=HALF)
+    elif _is_bfloat16(got) and expected.dtype is not torch.float16:
+        return _coarse("bfloat16", as_numpy(expected), what)
     return _compare_values(as_numpy(got), as_numpy(expected), what, closeness)
+
+
+def _is_bfloat16(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.dtype is torch.bfloat16
+
+
+def _coarse(dtype: Any, expected: np.ndarray, what: str) -> Mismatch:
+    words = f"{dtype} numbers, which keep two or three digits; it should be {expected.dtype}"
+    return Mismatch("dtype", f"{what} holds {words}, as the arguments are")
 
 
 def as_numpy(value: Any) -> np.ndarray:
@@ -151,7 +200,9 @@ def as_numpy(value: Any) -> np.ndarray:
     if isinstance(value, int) and abs(value) >= 1 << 63:
         size = float(abs(value)) if value.bit_length() < 1024 else math.inf
         return np.asarray(size if value > 0 else -size)
-    return value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    if isinstance(value, torch.Tensor):
+        return (value.float() if _is_bfloat16(value) else value).detach().numpy()
+    return np.asarray(value)
 
 
 def _compare_values(got: np.ndarray, expected: np.ndarray, what: str, closeness: Closeness) -> Mismatch | None:
@@ -159,6 +210,8 @@ def _compare_values(got: np.ndarray, expected: np.ndarray, what: str, closeness:
         return Mismatch(
             "shape", f"{what} has shape {got.shape}; it should be {expected.shape}{_shape_hint(got, expected)}"
         )
+    if real(got.dtype) == HALF and expected.dtype.kind in "fc" and real(expected.dtype) != HALF:
+        return _coarse(got.dtype, expected, what)
     if (got.dtype.kind == "b") != (expected.dtype.kind == "b") or (
         got.dtype.kind == "c" and expected.dtype.kind != "c"
     ):
@@ -190,7 +243,7 @@ def _finite_rung(got: np.ndarray, expected: np.ndarray, what: str) -> Mismatch |
 def _value_rung(got: np.ndarray, expected: np.ndarray, what: str, closeness: Closeness) -> Mismatch | None:
     kind = np.complex128 if got.dtype.kind == "c" else np.float64
     mine, theirs = got.astype(kind), expected.astype(kind)
-    allowed = closeness.between(got, expected).allowed(expected)
+    allowed = closeness.allowed(got, expected)
     with np.errstate(invalid="ignore", over="ignore"):
         off = np.where(mine == theirs, 0.0, np.abs(mine - theirs))
     differs = ~(off <= allowed)  # NaN differs

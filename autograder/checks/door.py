@@ -14,7 +14,7 @@ from autograder.assignment import Assignment
 from autograder.checks.draw import Draw
 from autograder.checks.runner import Answer, Runner, explain
 from autograder.errors import GraderError
-from autograder.sandbox.steps import Request
+from autograder.sandbox.steps import PAIRS, Request
 from autograder.sandbox.wire import Seeded
 
 
@@ -29,6 +29,8 @@ class Door:
         draw: where seeds come from.
         source: the submission's file, for messages.
         task: of the check; what it forbids is absent from helpers too.
+        log: every request and its answer.
+        notes: what the student should hear although it costs nothing.
     """
 
     assignment: Assignment
@@ -38,6 +40,11 @@ class Door:
     source: Path
     log: list[tuple[Request, Answer]] = field(default_factory=list)
     task: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Something that the student should hear although it costs nothing."""
+        self.notes.append(text)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -47,6 +54,11 @@ class Door:
     def pair(self, name: str, *args: Any, cotangents: Any = None, **kwargs: Any) -> Any:
         """Forward, then backward: `{"outputs": {…}, "gradients": {…}}`."""
         return self.value_of(self.request("pair", name, args, kwargs, cotangents=cotangents))
+
+    def interleaved(self, name: str, *calls: tuple[Any, ...], cotangents: Any = None, **kwargs: Any) -> Any:
+        """As `pair`, for several calls, all forwards first: a list of what `pair` gives. Cotangents are the same for
+        each."""
+        return self.value_of(self.request("interleaved", name, calls, kwargs, cotangents=cotangents))
 
     def autograd(self, name: str, *args: Any, cotangents: Any = None, wrt: Any = None, **kwargs: Any) -> Any:
         """A torch function and its gradients: `{"outputs": value, "gradients": {path: tensor}}`."""
@@ -80,7 +92,7 @@ class Door:
         """The request itself, with a seed and, for a pair, the names of what it returns."""
         options = {key: _list(item) if key in ("cotangents", "wrt") else item for key, item in options.items()}
         options["seed"] = self.draw.seed()
-        if step == "pair":
+        if step in PAIRS:
             options["spec"] = self._spec(name)
         named = {key: _sendable(item) for key, item in kwargs.items()}
         return Request(step, name, tuple(map(_sendable, args)), named, options, self._absent(step, name))
@@ -129,11 +141,16 @@ class Door:
             made = _arguments(function, tuple(request.options["init"]), request.options["init_kwargs"])
             called = _arguments(getattr(function, "forward", None), request.args, request.kwargs, skip_self=True)
             return f"{request.name}({made})({called})"
-        return f"{_function_name(self.signatures, request)}({_arguments(function, request.args, request.kwargs)})"
+        name = _function_name(self.signatures, request)
+        if request.step == "interleaved":
+            return "; ".join(f"{name}({_arguments(function, args, request.kwargs)})" for args in request.args)
+        return f"{name}({_arguments(function, request.args, request.kwargs)})"
 
     def parameter(self, request: Request, path: str) -> str:
         """`"1.weight"` as the function's author calls it: `w['weight']`."""
         head, _, rest = path.partition(".")
+        if request.step == "interleaved":
+            return f"(of call {int(head) + 1})" if head.isdigit() else head
         function = getattr(self.signatures, _function_name(self.signatures, request), None)
         if request.step == "module":
             function = getattr(function, "forward", None)
@@ -152,7 +169,7 @@ def _split(gradients: dict[str, Any]) -> dict[str, Any]:
 
 
 def _function_name(module: ModuleType, request: Request) -> str:
-    if request.step == "pair":
+    if request.step in PAIRS:
         return f"{request.name}_forward"
     return request.name
 

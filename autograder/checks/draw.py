@@ -23,9 +23,14 @@ class Draw:
         """Standard normal, float64."""
         return np.asarray(self.rng.standard_normal(shape))
 
-    def tensor(self, *shape: int) -> torch.Tensor:
-        """Standard normal, torch.float64."""
-        return torch.from_numpy(self(*shape))
+    def wide(self, *shape: int) -> np.ndarray:
+        """Normal, float64, of a standard deviation between 0.1 and 100 that is drawn too: what works at one size of
+        numbers only shows."""
+        return np.asarray(10 ** self.rng.uniform(-1, 2) * self(*shape))
+
+    def tensor(self, *shape: int, wide: bool = False) -> torch.Tensor:
+        """Standard normal, or as `wide`; torch.float64."""
+        return torch.from_numpy(self.wide(*shape) if wide else self(*shape))
 
     def single(self, *shape: int) -> torch.Tensor:
         """Standard normal, torch.float32."""

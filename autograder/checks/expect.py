@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from autograder.checks.compare import Closeness, as_numpy, compare, kind_of
+from autograder.checks.compare import SINGLE_NOTE, Closeness, as_numpy, compare, kind_of, slips
 from autograder.checks.door import Door
 from autograder.checks.failure import CheckFailed
 from autograder.checks.tolerance import Tolerance
@@ -26,18 +26,25 @@ class Expect:
             expected = torch.as_tensor(expected) if isinstance(got, torch.Tensor) else np.asarray(expected)
         if isinstance(got, torch.Tensor) and isinstance(expected, np.ndarray):
             expected = torch.from_numpy(np.array(expected))
-        if found := compare(got, expected, what, Closeness(tol)):
+        closeness = Closeness(tol)
+        if found := compare(got, expected, what, closeness):
             raise CheckFailed(found.text, rung=found.rung, call=self._call(), differs=found.differs)
+        if slips(got, expected, closeness):
+            self.student.note(f"{self._call()}\n{what} {SINGLE_NOTE}")
 
     def array(self, got: Any, shape: tuple[int, ...], what: str = "the result") -> Any:
-        """A finite array or tensor of this shape; returned as it is."""
+        """A finite, real array or tensor of this shape; returned as it is."""
         if not isinstance(got, np.ndarray | torch.Tensor):
             raise CheckFailed(f"{what} should be an array, and is {kind_of(got)}", rung="type", call=self._call())
         if tuple(got.shape) != tuple(shape):
             text = f"{what} has shape {tuple(got.shape)}; it should be {tuple(shape)}"
             raise CheckFailed(text, rung="shape", call=self._call())
         numbers = as_numpy(got)
-        if numbers.dtype.kind in "fc" and not np.isfinite(numbers).all():
+        if numbers.dtype.kind == "c":
+            raise CheckFailed(
+                f"{what} holds complex numbers; it should hold real ones", rung="dtype", call=self._call()
+            )
+        if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
             text = f"{what}: {int((~np.isfinite(numbers)).sum())} of {numbers.size} values are NaN or infinite"
             raise CheckFailed(text, rung="finite", call=self._call(), differs=~np.isfinite(numbers))
         return got

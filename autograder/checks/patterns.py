@@ -21,10 +21,16 @@ def _factor(got: np.ndarray, expected: np.ndarray) -> str:
         return ""
     factor = float((got * expected).sum() / (expected * expected).sum())
     scale = np.abs(expected).max()
-    if factor == 0 or np.abs(got - factor * expected).max() > CLOSE * max(1.0, abs(factor)) * scale:
+    if (
+        factor == 0
+        or abs(factor - 1) < 10 * CLOSE
+        or np.abs(got - factor * expected).max() > CLOSE * max(1.0, abs(factor)) * scale
+    ):
         return _shift(got - expected, scale)
     if abs(factor + 1) < CLOSE:
         return ". Every value has the wrong sign"
+    if abs(factor - 1) < 1e-3:
+        return f". Every value is too {'large' if factor > 1 else 'small'} by {abs(factor - 1) * 100:.2g} %"
     return f". Every value is {factor:.4g} times what it should be"
 
 

@@ -98,7 +98,7 @@ class LocalRunner:
     def answer(self, request: Request) -> Answer:
         """See `Runner`. Arguments and results are copied, as if they had crossed the boundary."""
         try:
-            sent = Request.from_wire(wire.copied(request.to_wire()))
+            sent = Request.from_wire(wire.copied(request.to_wire(), sparse=True))
             return Answer.from_reply(wire.copied(perform(Submission(self.module, self.helpers), sent)))
         except (Exception, SystemExit) as error:
             return Answer(raised=Raised.from_wire(describe(error, str(self.module.__file__))))

@@ -35,27 +35,31 @@ class Tolerance:
 
 
 # float64: rounding is 1e-16 a step, so honest methods (loops, matrix products, FFT) stay within 1e-12 at homework
-# sizes; the mildest known mistake (an eps in another place) moves 1e-6 or more. 1e-8 lies between. float32: rounding
-# is 6e-8 a step; summation order alone gives 1e-6, a variance by subtraction 1e-5. float16: never asked for; 1e-2 is
-# one unit in the second digit.
+# sizes. 1e-8 is far from that, and from any wrong formula. float32: rounding is 6e-8 a step; summation order alone
+# gives 1e-6, a variance by subtraction 1e-5. float16, and bfloat16 with it: 1e-2 is one unit in the second digit.
 BY_DTYPE = {
     np.dtype(np.float64): Tolerance(1e-8, 1e-10),
     np.dtype(np.float32): Tolerance(1e-4, 1e-6),
     np.dtype(np.float16): Tolerance(1e-2, 1e-3),
 }
+# What was asked for in float64 and is right to so many tolerances was computed in float32 on the way (a constant, an
+# accumulator, a buffer without dtype). Such slips were seen to move 2e-8 to 3e-7, and gradients ten times as much; the
+# mildest known wrong formula moves 2e-6.
+SINGLE_FACTOR = 100.0
 GRADIENT_FACTOR = 10.0  # a gradient passes through the computation twice, and its cotangent is random
 LENGTH_FREE = 4096  # reduction lengths up to this fit the table; rounding then grows like the square root
 
 
 def tolerance_for(*dtypes: np.dtype, gradient: bool = False, length: int = 1) -> Tolerance:
-    """The table's entry for the coarsest floating dtype involved; exact where none is.
+    """The table's entry for the coarsest of these floating dtypes; exact where none is.
 
     Args:
-        dtypes: of what was returned and of what was expected.
+        dtypes: of what is expected and of what was sent. Never of what came back: a coarse answer would earn itself a
+            coarse judgement.
         gradient: whether it is one.
         length: about how many terms are summed for one entry.
     """
-    floats = [_real(dtype) for dtype in dtypes if dtype.kind in "fc"]
+    floats = [real(dtype) for dtype in dtypes if dtype.kind in "fc"]
     if not floats:
         return Tolerance(0.0, 0.0)
     coarsest = min(floats, key=lambda dtype: dtype.itemsize)
@@ -63,5 +67,6 @@ def tolerance_for(*dtypes: np.dtype, gradient: bool = False, length: int = 1) ->
     return BY_DTYPE[coarsest].scaled(factor)
 
 
-def _real(dtype: np.dtype) -> np.dtype:
+def real(dtype: np.dtype) -> np.dtype:
+    """The floating dtype of a floating or complex dtype's parts."""
     return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype.newbyteorder("=")

@@ -164,7 +164,7 @@ class Worker:
         Raises:
             WorkerLost: it ended, ran out of time, memory or disk, or answered with something that is no frame.
         """
-        exchange = _Exchange(self, wire.encode(value), seconds or self.limits.call_seconds)
+        exchange = _Exchange(self, wire.encode(value, sparse=True), seconds or self.limits.call_seconds)
         try:
             exchange.run()
             self.seconds = time.monotonic() - exchange.started

@@ -126,7 +126,16 @@ def _made(value: Any) -> Any:
 
 
 def _snapshot(value: Any) -> list[np.ndarray]:
-    return [np.array(item.detach() if isinstance(item, torch.Tensor) else item) for item in arrays_in(value)]
+    return [_bits(item) if isinstance(item, torch.Tensor) else np.array(item) for item in arrays_in(value)]
+
+
+def _bits(tensor: torch.Tensor) -> np.ndarray:
+    """A copy of a tensor's numbers; of a sparse one, of those that it stores."""
+    plain = tensor.detach()
+    if plain.layout is not torch.strided:
+        plain = plain._values() if plain.layout is torch.sparse_coo else plain.values()
+    plain = plain.cpu().resolve_conj().resolve_neg().contiguous()
+    return np.array((plain.view(torch.int16) if plain.dtype is torch.bfloat16 else plain).numpy())
 
 
 def _unchanged(before: list[np.ndarray], value: Any) -> bool:
@@ -149,6 +158,12 @@ def value(submission: Submission, name: str, args: list[Any], kwargs: dict[str, 
     return submission.public(name)
 
 
+def written(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
+    """A plain call, and what is in the arguments at the positions `options["into"]` after it."""
+    returned = _callable(submission, name)(*args, **kwargs)
+    return {"returned": returned, "written": {str(index): args[index] for index in options["into"]}}
+
+
 def run(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
     """A helper of the assignment, given the submission's module."""
     try:
@@ -161,11 +176,33 @@ def run(submission: Submission, name: str, args: list[Any], kwargs: dict[str, An
 
 def pair(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
     """`NAME_forward`, then `NAME_backward` on cotangents (given, or drawn from `options["seed"]`)."""
-    spec = options["spec"]
+    outputs, cache = _forward(submission, name, args, kwargs, options)
+    return _backward(submission, name, outputs, cache, options)
+
+
+def interleaved(
+    submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]
+) -> Any:
+    """As `pair`, for the calls whose arguments `args` lists: all forwards, then all backwards, in the same order."""
+    forwards = [_forward(submission, name, list(call), kwargs, options) for call in args]
+    seeds = [options | {"seed": options["seed"] + index} for index in range(len(forwards))]
+    return [_backward(submission, name, *each, seeded) for each, seeded in zip(forwards, seeds, strict=True)]
+
+
+def _forward(
+    submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]
+) -> tuple[dict[str, Any], Any]:
+    """Outputs by name, and the cache."""
     returned = submission.public(f"{name}_forward")(*args, **kwargs)
-    outputs = _named(returned, spec["returns"], f"{name}_forward")
-    cache = outputs.pop("cache")
-    cotangents = options.get("cotangents")
+    outputs = _named(returned, options["spec"]["returns"], f"{name}_forward")
+    return outputs, outputs.pop("cache")
+
+
+def _backward(
+    submission: Submission, name: str, outputs: dict[str, Any], cache: Any, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Outputs and gradients by name."""
+    spec, cotangents = options["spec"], options.get("cotangents")
     if cotangents is None:
         cotangents = cotangents_for([outputs[key] for key in spec["differentiate"]], options["seed"])
     returned = submission.public(f"{name}_backward")(*cotangents, cache)
@@ -182,7 +219,7 @@ def _named(returned: Any, names: list[str], function: str) -> dict[str, Any]:
 
 
 def cotangents_for(outputs: list[Any], seed: int) -> list[Any]:
-    """A standard normal cotangent for each output, of its shape, dtype and kind."""
+    """A standard normal cotangent for each output, of its shape, dtype and kind; of a complex one, in both parts."""
     rng = np.random.default_rng(seed)
     return [_cotangent(output, rng) for output in outputs]
 
@@ -191,7 +228,9 @@ def _cotangent(output: Any, rng: np.random.Generator) -> Any:
     if isinstance(output, torch.Tensor) and output.device.type != "cpu":
         generator = torch.Generator(output.device).manual_seed(int(rng.integers(1 << 31)))
         return torch.randn(output.shape, dtype=output.dtype, device=output.device, generator=generator)
-    drawn = rng.standard_normal(np.shape(output))
+    drawn = np.asarray(rng.standard_normal(np.shape(output)))
+    if isinstance(output, torch.Tensor) and output.is_complex():
+        drawn = drawn + 1j * rng.standard_normal(np.shape(output))
     if isinstance(output, torch.Tensor):
         return torch.from_numpy(np.asarray(drawn)).to(output.dtype)
     dtype = getattr(output, "dtype", np.dtype(np.float64))
@@ -243,7 +282,7 @@ def _load(made: torch.nn.Module, state: dict[str, torch.Tensor], name: str) -> N
 
 def differentiable(outputs: Any) -> list[torch.Tensor]:
     """The tensors among outputs that get cotangents, in order."""
-    return [item for item in arrays_in(outputs) if isinstance(item, torch.Tensor) and item.is_floating_point()]
+    return [item for item in arrays_in(outputs) if isinstance(item, torch.Tensor) and _is_differentiable(item)]
 
 
 def differentiate(outputs: Any, leaves: dict[str, torch.Tensor], options: dict[str, Any]) -> dict[str, Any] | None:
@@ -272,6 +311,10 @@ def differentiate(outputs: Any, leaves: dict[str, torch.Tensor], options: dict[s
     return {key: torch.zeros_like(leaf) if gradient is None else gradient for (key, leaf), gradient in pairs}
 
 
+def _is_differentiable(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
 def _callable(submission: Submission, name: str) -> Callable[..., Any]:
     found = submission.public(name)
     if inspect.isclass(found) and issubclass(found, torch.autograd.Function):
@@ -286,7 +329,7 @@ def _tracked(value: Any, path: str, leaves: dict[str, torch.Tensor]) -> Any:
     The function gets clones, not leaves: autograd refuses to write into a leaf, and writing into an argument is no
     failure here.
     """
-    if isinstance(value, torch.Tensor) and value.is_floating_point():
+    if isinstance(value, torch.Tensor) and _is_differentiable(value):
         leaves[path] = value.requires_grad_()
         return leaves[path].clone()
     if isinstance(value, dict):
@@ -310,6 +353,7 @@ def _tracked_arguments(args: list[Any], kwargs: dict[str, Any], wrt: list[Any] |
     return leaves
 
 
+PAIRS = ("pair", "interleaved")  # steps that are about NAME_forward and NAME_backward
 STEPS: dict[str, Callable[[Submission, str, list[Any], dict[str, Any], dict[str, Any]], Any]] = {
-    step.__name__: step for step in (call, value, run, pair, autograd, module)
+    step.__name__: step for step in (call, written, value, run, pair, interleaved, autograd, module)
 }

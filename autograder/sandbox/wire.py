@@ -62,13 +62,19 @@ class Seeded:
 # Encoding ------------------------------------------------------------------------------------------------------
 
 
-def encode(value: Any, max_payload: int | None = None) -> list[bytes | memoryview]:
-    """A value as the parts of one frame, with at most `max_payload` bytes of arrays, by default as the format allows.
+def encode(value: Any, max_payload: int | None = None, *, sparse: bool = False) -> list[bytes | memoryview]:
+    """A value as the parts of one frame.
+
+    Args:
+        value: plain data.
+        max_payload: how many bytes of arrays there may be, by default as the format allows.
+        sparse: whether sparse tensors travel as they are, or as dense ones. Only what is trusted may send them.
 
     Raises:
         WireError: the value is larger than a frame may be.
     """
     arrays: list[np.ndarray] = []
+    value = _taken_apart(value) if sparse else value
     header = json.dumps(_pack(value, arrays, 0), separators=(",", ":")).encode()
     payload, most = sum(array.nbytes for array in arrays), MAX_PAYLOAD if max_payload is None else max_payload
     if len(header) > MAX_HEADER or payload > most:
@@ -76,6 +82,26 @@ def encode(value: Any, max_payload: int | None = None) -> list[bytes | memoryvie
     parts: list[bytes | memoryview] = [PREFIX.pack(MAGIC, len(header), payload), header]
     parts.extend(memoryview(array.reshape(-1).view(np.uint8).data) for array in arrays if array.nbytes)
     return parts
+
+
+@dataclass(frozen=True)
+class _Sparse:
+    """A sparse tensor's parts: COO's indices and values, or CSR's row starts, columns and values."""
+
+    shape: list[int]
+    parts: list[torch.Tensor]
+
+
+def _taken_apart(value: Any) -> Any:
+    """The value with its sparse tensors taken apart."""
+    if isinstance(value, torch.Tensor) and value.layout is torch.sparse_coo:
+        return _Sparse(list(value.shape), [value.detach()._indices(), value.detach()._values()])
+    if isinstance(value, torch.Tensor) and value.layout is torch.sparse_csr:
+        plain = value.detach()
+        return _Sparse(list(plain.shape), [plain.crow_indices(), plain.col_indices(), plain.values()])
+    if isinstance(value, dict):
+        return {key: _taken_apart(item) for key, item in value.items()}
+    return type(value)(map(_taken_apart, value)) if type(value) in (list, tuple) else value
 
 
 def _pack(value: Any, arrays: list[np.ndarray], depth: int) -> Any:
@@ -92,8 +118,11 @@ def _pack(value: Any, arrays: list[np.ndarray], depth: int) -> Any:
         return value if math.isfinite(value) else {"$": "float", "v": str(value)}
     if isinstance(value, Seeded):
         return {"$": "rng", "k": value.kind, "v": value.seed}
+    if isinstance(value, _Sparse):
+        return {"$": "sparse", "s": value.shape, "v": [_pack(part, arrays, depth + 1) for part in value.parts]}
     if isinstance(value, torch.Tensor):
-        return _pack_array(_plain_tensor(value), "tensor", arrays)
+        tag = "bfloat16" if value.dtype is torch.bfloat16 else "tensor"
+        return _pack_array(_plain_tensor(value), tag, arrays)
     if isinstance(value, np.ndarray | np.generic):
         return _pack_array(np.array(value, subok=False), "array" if isinstance(value, np.ndarray) else "scalar", arrays)
     return _pack_container(value, arrays, depth)
@@ -117,8 +146,8 @@ def _plain_tensor(tensor: torch.Tensor) -> np.ndarray:
     with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
         dense = tensor.detach().to_dense() if tensor.layout is not torch.strided else tensor.detach()
         dense = dense.cpu().resolve_conj().resolve_neg()
-        if dense.dtype is torch.bfloat16:
-            dense = dense.float()
+        if dense.dtype is torch.bfloat16:  # which numpy lacks: its bits
+            dense = dense.contiguous().view(torch.int16)
         return np.array(dense.numpy(), subok=False)
 
 
@@ -150,13 +179,15 @@ def read_prefix(prefix: bytes, max_payload: int = MAX_PAYLOAD) -> tuple[int, int
     return header, payload
 
 
-def decode(header: bytes, payload: bytes | bytearray | memoryview, *, own: bool = True) -> Any:
+def decode(header: bytes, payload: bytes | bytearray | memoryview, *, own: bool = True, sparse: bool = False) -> Any:
     """The value in a frame. Tensors are on the CPU.
 
     Args:
         header: JSON.
         payload: the bytes of its arrays.
         own: whether each array owns its memory; else it lies in the payload, where that can be written and is aligned.
+        sparse: whether a sparse tensor may be among what comes. Its size is no measure of its memory: only from where
+            the frame is trusted.
 
     Raises:
         WireError: anything but a well-formed value that uses exactly the payload.
@@ -165,7 +196,7 @@ def decode(header: bytes, payload: bytes | bytearray | memoryview, *, own: bool 
         tree = json.loads(header)
     except (ValueError, RecursionError) as error:
         raise WireError("the header is not JSON") from error
-    reader = _Reader(memoryview(payload), own)
+    reader = _Reader(memoryview(payload), own, sparse)
     value = reader.unpack(tree, 0)
     if reader.offset != len(payload):
         raise WireError("the payload is longer than its arrays")
@@ -175,9 +206,10 @@ def decode(header: bytes, payload: bytes | bytearray | memoryview, *, own: bool 
 class _Reader:
     """Walks a header, taking array bytes from the payload in order."""
 
-    def __init__(self, payload: memoryview, own: bool) -> None:
+    def __init__(self, payload: memoryview, own: bool, sparse: bool) -> None:
         self.payload = payload
         self.own = own
+        self.sparse = sparse
         self.offset = 0
         self.nodes = 0
 
@@ -195,6 +227,10 @@ class _Reader:
         tag, value = node.get("$"), node.get("v")
         if tag in ("array", "tensor", "scalar"):
             return self._array(tag, node.get("d"), node.get("s"))
+        if tag == "bfloat16" and node.get("d") == "<i2":
+            return self._array("tensor", "<i2", node.get("s")).view(torch.bfloat16)
+        if tag == "sparse" and self.sparse:
+            return _put_together(node["s"], [self.unpack(part, depth + 1) for part in node["v"]])
         if tag == "tuple" and isinstance(value, list):
             return tuple(self.unpack(item, depth + 1) for item in value)
         if tag == "dict" and isinstance(value, list):
@@ -245,6 +281,12 @@ class _Reader:
         return array[()] if kind == "scalar" and not shape else array
 
 
+def _put_together(shape: list[int], parts: list[torch.Tensor]) -> torch.Tensor:
+    if len(parts) == 2:
+        return torch.sparse_coo_tensor(parts[0], parts[1], shape, check_invariants=True)
+    return torch.sparse_csr_tensor(parts[0], parts[1], parts[2], shape, check_invariants=True)
+
+
 def _plain_key(key: Any) -> bool:
     """Whether no two keys like this one have the same hash (of small integers, only -1 and -2 do)."""
     return isinstance(key, str) or (type(key) is int and abs(key) < 1 << 60)
@@ -268,7 +310,7 @@ def first_float(value: Any) -> torch.dtype | None:
     return next((item.dtype for item in tensors), None)
 
 
-def copied(value: Any) -> Any:
+def copied(value: Any, *, sparse: bool = False) -> Any:
     """The value as the other side would receive it: plain, and sharing no memory with the original."""
-    _, header, *payload = encode(value)
-    return decode(bytes(header), b"".join(payload))
+    _, header, *payload = encode(value, sparse=sparse)
+    return decode(bytes(header), b"".join(payload), sparse=sparse)

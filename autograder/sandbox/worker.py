@@ -129,7 +129,7 @@ def read_frame(descriptor: int) -> Any:
         return None
     header_size, payload_size = wire.read_prefix(prefix)
     header, payload = _read_exactly(descriptor, header_size), _read_exactly(descriptor, payload_size)
-    return None if header is None or payload is None else wire.decode(header, payload)
+    return None if header is None or payload is None else wire.decode(header, payload, sparse=True)
 
 
 def _read_exactly(descriptor: int, size: int) -> bytearray | None:

@@ -63,7 +63,7 @@ def merged(cases: list[Case]) -> dict[str, Any]:
     bad = [case for case in cases if case.outcome != "passed"]
     return {
         "outcome": worst,
-        "message": _message(shown, len(bad), len(cases)),
+        "message": _message(shown, len(bad), len(cases)) or next((case.message for case in cases if case.message), ""),
         "rung": shown.rung,
         "diagnosis": shown.diagnosis.name if shown.diagnosis else None,
         "hint": shown.diagnosis.hint if shown.diagnosis else None,

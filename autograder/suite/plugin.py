@@ -219,7 +219,7 @@ class ChecksPlugin:
         weight = float(getattr(_function(item), "__weight__", 0))
         if score is not None and not (isinstance(score, int | float) and math.isfinite(score) and 0 <= score <= weight):
             raise GraderError(f"{item.name} set a score of {score!r}, outside 0 to {weight:g}")
-        message = ""
+        message = self._notes(item)
         if RACE in item.stash and (share := item.stash[RACE].times.share) < 1:
             score, message = round(weight * share, 2), item.stash[RACE].said
         return {"outcome": "passed", "score": score, "message": message, "leaderboard": _leaderboard(item)}
@@ -251,9 +251,17 @@ class ChecksPlugin:
             "outcome": "failed",
             "message": str(error) + self._mutation_note(item),
             "rung": error.evidence.rung,
-            "diagnosis": self._diagnose(item) if error.evidence.rung not in UNDIAGNOSED else None,
+            "diagnosis": self._diagnose(item, error.evidence.rung) if error.evidence.rung not in UNDIAGNOSED else None,
             "differs": None if differs is None or differs.ndim == 0 else differs,
         }
+
+    def _notes(self, item: pytest.Item) -> str:
+        """What the author of a right answer should hear all the same."""
+        door = item.stash.get(DOOR, None)
+        notes = list(door.notes[:1]) if door is not None else []
+        if mutation := self._mutation_note(item).strip():
+            notes.append(mutation)
+        return "\n".join(notes)
 
     def _mutation_note(self, item: pytest.Item) -> str:
         door = item.stash.get(DOOR, None)
@@ -267,7 +275,7 @@ class ChecksPlugin:
                 return f"\nNote: your code writes into its argument {names}. The caller still needs it: work on a copy."
         return ""
 
-    def _diagnose(self, item: pytest.Item) -> Mistake | None:
+    def _diagnose(self, item: pytest.Item, rung: str) -> Mistake | None:
         door, marker = item.stash.get(DOOR, None), item.get_closest_marker("task")
         if check_name(item) in self.diagnosed:
             return None  # the line shows its first failing case only
@@ -275,9 +283,9 @@ class ChecksPlugin:
         if door is None or self.world.diagnosis is None or self.world.reference is None or marker is None:
             return None
         reference = Door(door.assignment, self.world.reference, door.signatures, door.draw, door.source)
-        by_dtype = marker.kwargs.get("kind") == "dtype"
+        of_all = marker.kwargs.get("kind") == "dtype"
         try:
-            return self.world.diagnosis.of(None if by_dtype else marker.args[0], door, reference, by_dtype)
+            return self.world.diagnosis.of(None if of_all else marker.args[0], door, reference, rung == "dtype")
         except GraderError:
             raise
         except Exception:  # an answer so odd that it cannot be compared resembles no known mistake

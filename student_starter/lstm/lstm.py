@@ -381,8 +381,8 @@ def bi_lstm_fast(x: torch.Tensor, lengths: torch.Tensor, params_fwd: Params, par
 
     Returns:
         Shape (N, T, 2H): at each step the forward hidden state, then the backward one. Both LSTMs start from zero
-        states, the backward one at the last *valid* step of each row. At padding the output is 0, and what x holds
-        there changes nothing.
+        states, the backward one at the last *valid* step of each row. At padding the output is 0, and which finite
+        numbers x holds there changes nothing.
     """
     # Your code here.
     raise NotImplementedError("lstm.bidirectional")

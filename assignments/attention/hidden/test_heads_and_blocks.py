@@ -93,8 +93,9 @@ def test_multi_head_with_nothing_to_attend_to(agrees, draw, shape):
 @number("6.6")
 def test_multi_head_with_large_scores(agrees, draw):
     """MultiHeadAttention: large queries and keys do not overflow"""
-    query, key = 100 * draw.tensor(2, 4, 6), 100 * draw.tensor(2, 1, 6) + draw.tensor(2, 5, 6) / 100
-    agrees.module(MODULE, (6, 3), query, key, draw.tensor(2, 5, 6))
+    query, near = 100 * draw.tensor(2, 4, 6), 100 * draw.tensor(2, 1, 6) + draw.tensor(2, 5, 6) / 100
+    for key in (near, 100 * draw.tensor(2, 5, 6)):
+        agrees.module(MODULE, (6, 3), query, key, draw.tensor(2, 5, 6))
 
 
 @pytest.mark.task("flash")
@@ -140,12 +141,15 @@ def _tensors(draw, lead: tuple[int, ...], t_q: int, t_k: int, d: int, d_v: int) 
 @pytest.mark.task("flash")
 @weight(1)
 @number("7.6")
-@pytest.mark.parametrize("sign", [pytest.param(1, id="rising"), pytest.param(-1, id="falling")])
+@pytest.mark.parametrize("sign", [1, -1, 0], ids=["rising", "falling", "far apart"])
 def test_streaming_with_large_scores(agrees, draw, sign):
-    """StreamingAttention: scores that rise or fall by 1,000 from block to block"""
+    """StreamingAttention: scores that rise or fall by 1,000 from block to block, or differ by thousands anywhere"""
     q, k, v = _tensors(draw, (), 5, 600, 4, 3)
-    q[:, -1] = math.sqrt(4)  # the last feature of a key is added to its scores
-    k[:, -1] = sign * 1e3 * torch.arange(600).div(200, rounding_mode="floor")
+    if sign:
+        q[:, -1] = math.sqrt(4)  # the last feature of a key is added to its scores
+        k[:, -1] = sign * 1e3 * torch.arange(600).div(200, rounding_mode="floor")
+    else:
+        q, k = 100 * q, 100 * k
     agrees.autograd("StreamingAttention", q, k, v, False)
 
 

@@ -13,12 +13,13 @@ LINEAR_CASES = [
     pytest.param(9, 5, 2, id="short code"),
     pytest.param(4, 3, 6, id="code longer than the input"),
     pytest.param(1, 7, 3, id="one sample"),
+    pytest.param(30, 8, 5000, id="very long code"),  # minutes, for derivatives entry by entry
 ]
 
 
 def linear(draw, n, d, k):
-    """Data that is not centred, and random weights."""
-    return draw(n, d) + 2 * draw(d), draw(d, k), draw(k, d)
+    """Data of any size that is not centred, and random weights."""
+    return draw.wide(n, d) + 2 * draw(d), draw(d, k), draw(k, d)
 
 
 @pytest.mark.task("linear_ae")
@@ -65,7 +66,8 @@ def weights(draw, d, hidden, k):
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 def test_autoencoder_forward(agrees, draw, n, init, training):
     """Autoencoder: reconstruction and all gradients"""
-    agrees.module("Autoencoder", init, draw.tensor(n, init[0]), training=training)
+    for wide in (False, True):
+        agrees.module("Autoencoder", init, draw.tensor(n, init[0], wide=wide), training=training)
 
 
 @pytest.mark.task("autoencoder")
@@ -222,4 +224,6 @@ def test_vae_extremes(agrees, draw, name, logvar):
 def test_vae_loss(agrees, draw, options):
     """vae_loss: reconstruction error plus beta times the divergence, and all gradients"""
     mu, logvar = draw.tensor(6, 3), draw.tensor(6, 3) + math.log(2)
-    agrees.autograd("vae_loss", draw.tensor(6, 5), draw.tensor(6, 5), mu, logvar, **options)
+    for wide in (False, True):
+        x, recon = (draw.tensor(6, 5, wide=wide) for _ in range(2))
+        agrees.autograd("vae_loss", x, recon, mu, logvar, **options)

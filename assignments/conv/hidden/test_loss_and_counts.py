@@ -14,10 +14,13 @@ WINDOWS = [  # of image and kernel
 @pytest.mark.task("softmax_cross_entropy")
 @weight(3)
 @number("5.2")
-@pytest.mark.parametrize("rows, classes", [(6, 4), (3, 9), (1, 5)], ids=["6x4", "3x9", "one row"])
+@pytest.mark.parametrize(
+    "rows, classes", [(6, 4), (3, 9), (1, 5), (60, 1500)], ids=["6x4", "3x9", "one row", "many classes"]
+)
 def test_softmax_cross_entropy(agrees, draw, rows, classes):
     """softmax_cross_entropy: loss and gradient, averaged over the rows"""
-    agrees("softmax_cross_entropy", 3 * draw(rows, classes), draw.ints(0, classes, rows))
+    for logits in (3 * draw(rows, classes), draw.wide(rows, classes)):
+        agrees("softmax_cross_entropy", logits, draw.ints(0, classes, rows))
 
 
 @pytest.mark.task("softmax_cross_entropy")
@@ -26,8 +29,10 @@ def test_softmax_cross_entropy(agrees, draw, rows, classes):
 @pytest.mark.parametrize("shift", [1e4, -1e4, 0.0], ids=["all large", "all very negative", "far apart"])
 def test_softmax_cross_entropy_of_large_logits(agrees, draw, shift):
     """softmax_cross_entropy: logits of 1e4 neither overflow nor underflow"""
-    logits = draw(5, 4) + shift if shift else 1e4 * draw(5, 4)
-    agrees("softmax_cross_entropy", logits, logits.argmin(axis=1))  # the least likely class: its probability underflows
+    for rows, classes in ((5, 4), (60, 1500)):  # a derivative taken entry by entry takes minutes of these
+        logits = draw(rows, classes) + shift if shift else 1e4 * draw(rows, classes)
+        logits[0] += 1e3  # nor is there one largest logit for all rows
+        agrees("softmax_cross_entropy", logits, logits.argmin(axis=1))  # whose probability underflows
 
 
 @pytest.mark.task("sizes")
@@ -97,15 +102,17 @@ def test_pmf_convolve(agrees, draw, a, b):
 @pytest.mark.parametrize("image, kernel", WINDOWS)
 def test_log_conv2d(agrees, draw, image, kernel):
     """log_conv2d: values"""
-    agrees("log_conv2d", draw(*image), draw(*kernel))
+    for drawn in (draw, draw.wide):
+        agrees("log_conv2d", drawn(*image), draw(*kernel))
 
 
 @pytest.mark.task("probability")
 @weight(2)
 @number("7.4")
-def test_log_conv2d_of_tiny_probabilities(agrees, draw):
-    """log_conv2d: log-probabilities around -1000 stay finite"""
-    agrees("log_conv2d", draw(6, 5) - 1000, draw(2, 3) - 700)
+@pytest.mark.parametrize("spread", [1, 1000], ids=["all tiny", "far apart"])
+def test_log_conv2d_of_tiny_probabilities(agrees, draw, spread):
+    """log_conv2d: log-probabilities around -1000 stay finite, in windows that are 1,000 apart too"""
+    agrees("log_conv2d", spread * draw(6, 5) - 1000, draw(2, 3) - 700)
 
 
 @pytest.mark.task("probability")

@@ -8,6 +8,7 @@ from gradescope_utils.autograder_utils.decorators import number, visibility, wei
 
 from autograder.checks import Tolerance
 
+LARGE = 4, 25, 1000  # N, T, V: a derivative taken entry by entry takes minutes
 EPS_ALLOWED = Tolerance(1e-5, 1e-9)  # 1e-6 in the denominator is fine
 
 
@@ -25,20 +26,27 @@ def test_make_batches(agrees, draw, size, length):
 @weight(3)
 @number("3.4")
 @visibility("after_published")
-@pytest.mark.parametrize("n, t, v", [(2, 5, 3), (1, 4, 6), (3, 1, 4)], ids=["uneven", "one-row", "one-step"])
+@pytest.mark.parametrize(
+    "n, t, v", [(2, 5, 3), (1, 4, 6), (3, 1, 4), LARGE], ids=["uneven", "one-row", "one-step", "large"]
+)
 def test_char_lm_loss(agrees, draw, n, t, v):
     """char_lm_loss: mean cross-entropy in nats, and its gradient"""
-    agrees("char_lm_loss", 2 * draw(n, t, v), draw.ints(0, v, n, t))
+    for logits in (2 * draw(n, t, v), draw.wide(n, t, v)):
+        agrees("char_lm_loss", logits, draw.ints(0, v, n, t))
 
 
 @pytest.mark.task("char_lm")
 @weight(1)
 @number("3.5")
 @visibility("after_published")
-@pytest.mark.parametrize("scale, shift", [(1e4, 0.0), (1.0, 1e4), (1.0, -1e4)], ids=["large", "high", "low"])
+@pytest.mark.parametrize(
+    "scale, shift", [(1e4, 0.0), (1.0, 1e4), (1.0, -1e4), (1.0, None)], ids=["large", "high", "low", "rows-far-apart"]
+)
 def test_char_lm_loss_at_large_scores(agrees, draw, scale, shift):
     """char_lm_loss: scores of ten thousand neither overflow nor lose the answer"""
-    agrees("char_lm_loss", scale * draw(2, 3, 5) + shift, draw.ints(0, 5, 2, 3), tol=Tolerance(1e-7, 1e-8))
+    for n, t, v in ((2, 3, 5), LARGE):
+        logits = scale * draw(n, t, v) + (1e4 * draw(n, t, 1) if shift is None else shift)
+        agrees("char_lm_loss", logits, draw.ints(0, v, n, t), tol=Tolerance(1e-7, 1e-8))
 
 
 @pytest.mark.task("char_lm", kind="property")
@@ -121,7 +129,7 @@ def test_clip_is_global(agrees, draw, shapes):
 @pytest.mark.parametrize("factor", [0.9, 1.1, 50.0])
 def test_clip_only_above_the_threshold(agrees, draw, factor):
     """clip_grad_norm: nothing changes unless the norm is above the threshold"""
-    grads = [draw(3, 2), draw(4)]
+    grads = [draw.wide(3, 2), draw.wide(4)]
     norm = math.sqrt(sum(float((grad**2).sum()) for grad in grads))
     agrees("clip_grad_norm", grads, factor * norm, tol=EPS_ALLOWED)
 

@@ -14,30 +14,43 @@ SIZES = [  # N, T, D, H: all differ, so that a swapped axis shows
 ]
 
 
+LARGE = 40, 10, 600, 2  # a derivative taken entry by entry takes minutes of these
+
+
 def rnn_arguments(draw: Any, n: int, t: int, d: int, h: int) -> list[np.ndarray]:
     """x, s0, U, W, b, with states that do not saturate."""
     return [draw(n, t, d), draw(n, h), draw(h, d) / d**0.5, draw(h, h) / h**0.5, draw(h)]
+
+
+def two_calls(draw: Any, *sizes: int) -> list[list[np.ndarray]]:
+    """Arguments of two calls; the second's x is of any size."""
+    first, second = rnn_arguments(draw, *sizes), rnn_arguments(draw, *sizes)
+    return [first, [draw.wide(*second[0].shape), *second[1:]]]
 
 
 @pytest.mark.task("rnn")
 @weight(3)
 @number("1.2")
 @visibility("after_published")
-@pytest.mark.parametrize("n, d, h", [(3, 2, 5), (1, 4, 3), (4, 5, 1)], ids=["batch", "one-row", "one-unit"])
+@pytest.mark.parametrize(
+    "n, d, h", [(3, 2, 5), (1, 4, 3), (4, 5, 1), (600, 400, 2)], ids=["batch", "one-row", "one-unit", "large"]
+)
 def test_rnn_step(agrees, draw, n, d, h):
     """rnn_step: one step and its gradients"""
     x, *rest = rnn_arguments(draw, n, 1, d, h)
     agrees.pair("rnn_step", x[:, 0], *rest)
+    agrees.interleaved("rnn_step", *([x[:, 0], *rest] for x, *rest in two_calls(draw, 3, 1, 2, 4)))
 
 
 @pytest.mark.task("rnn")
 @weight(5)
 @number("1.3")
 @visibility("after_published")
-@pytest.mark.parametrize("n, t, d, h", SIZES)
+@pytest.mark.parametrize("n, t, d, h", [*SIZES, pytest.param(*LARGE, id="large")])
 def test_rnn_through_time(agrees, draw, n, t, d, h):
     """rnn: states, and backpropagation through time with a loss at every step"""
     agrees.pair("rnn", *rnn_arguments(draw, n, t, d, h))
+    agrees.interleaved("rnn", *two_calls(draw, 2, 5, 3, 4))
 
 
 @pytest.mark.task("rnn", kind="property")
@@ -47,9 +60,10 @@ def test_rnn_through_time(agrees, draw, n, t, d, h):
 @pytest.mark.parametrize("step", [0, 2, 4])
 def test_rnn_past_and_future(student, draw, expect, step):
     """rnn: a loss at one step sends gradient to that step's input and all before it, and to none after"""
-    arguments, dout = rnn_arguments(draw, 2, 5, 3, 4), np.zeros((2, 5, 4))
-    dout[:, step] = draw(2, 4)
-    dx = expect.array(student.pair("rnn", *arguments, cotangents=[dout])["gradients"]["dx"], (2, 5, 3), what="dx")
+    n, d, h = 40, 800, 2  # as for LARGE
+    arguments, dout = rnn_arguments(draw, n, 5, d, h), np.zeros((n, 5, h))
+    dout[:, step] = draw(n, h)
+    dx = expect.array(student.pair("rnn", *arguments, cotangents=[dout])["gradients"]["dx"], (n, 5, d), what="dx")
     reached = np.abs(dx).max(axis=(0, 2)) > 1e-12
     where = f"with a loss at step {step} of 0 to 4 only"
     expect.true(not reached[step + 1 :].any(), f"{where}, dx should be 0 at every later step")
@@ -60,8 +74,9 @@ def test_rnn_past_and_future(student, draw, expect, step):
 @weight(1)
 @number("1.5")
 @visibility("after_published")
-def test_rnn_learns_hello(student, expect):
+def test_rnn_learns_hello(student, draw, expect):
     """rnn: trained on hello with your gradients, it does better than any bigram can"""
+    student.pair("rnn", *rnn_arguments(draw, *LARGE))
     losses = student.run("losses_on_hello", hidden=8, steps=100, rate=0.5, seed=0)
     loss = expect.number(losses[-1], what="the loss after training")
     bound = math.log(2) / 2

@@ -12,13 +12,14 @@ SHAPES = [  # sizes all differ; M is N * H * W
     pytest.param((4, 3, 2, 5), {"momentum": 0.3, "eps": 1e-2}, id="momentum and eps"),
     pytest.param((1, 2, 4, 3), {"momentum": 0.9}, id="one image"),
     pytest.param((5, 3, 1, 1), {"eps": 0.1}, id="one pixel"),
+    pytest.param((4, 1000, 5, 5), {"eps": 1e-3}, id="many channels"),  # minutes, for derivatives entry by entry
 ]
 
 
 def batchnorm_arguments(draw, shape):
-    """x, gamma, beta, running mean and variance, none of them centred or small."""
+    """x, gamma, beta, running mean and variance, none of them centred; every channel of x has a size of its own."""
     channels = shape[1]
-    x = 3 * draw(*shape) + 2 * draw(channels, 1, 1)
+    x = 10 ** draw.rng.uniform(-1, 1, (channels, 1, 1)) * draw(*shape) + 2 * draw(channels, 1, 1)
     return x, draw(channels), draw(channels), draw(channels), draw.rng.uniform(0.5, 2, channels)
 
 
@@ -61,6 +62,12 @@ def test_batchnorm_input_gradient(student, reference, expect, draw, shape, optio
     """batchnorm: dx in training, through the mean and the variance"""
     got, right, _ = gradients(student, reference, draw, batchnorm_arguments(draw, shape), training=True, **options)
     expect(got["dx"], right["dx"], what="dx")
+    calls, dout = [batchnorm_arguments(draw, shape) for _ in range(2)], draw(*shape)
+    options = options | {"training": True, "cotangents": dout}
+    got, right = (door.interleaved("batchnorm", *calls, **options) for door in (student, reference))
+    for index, (mine, theirs) in enumerate(zip(got, right, strict=True), 1):
+        what = f"dx of call {index} of 2 (both forwards ran before the first backward)"
+        expect(mine["gradients"]["dx"], theirs["gradients"]["dx"], what=what)
 
 
 @pytest.mark.task("batchnorm")
@@ -103,9 +110,14 @@ def test_batchnorm_evaluation_gradients(student, reference, expect, draw, shape,
 @number("1.9")
 def test_batchnorm_constant_channels(student, expect, draw):
     """batchnorm: channels that are constant, in float32, give beta and finite gradients"""
-    channels = 64  # rounding is a matter of luck in one of them: an error in the mean grows 1 / sqrt(eps) = 316 times
+    n, channels, height, width = (
+        4,
+        64,
+        9,
+        10,
+    )  # rounding is a matter of luck in one of them: an error in the mean grows 1 / sqrt(eps) = 316 times
     level, gamma, beta = draw.rng.uniform(-30, 30, channels), draw.rng.uniform(0.5, 1, channels), draw(channels)
-    x = np.tile(level[:, None, None], (2, 1, 3, 5))
+    x = np.tile(level[:, None, None], (n, 1, height, width))
     arguments = [array.astype(np.float32) for array in (x, gamma, beta, np.zeros(channels), np.ones(channels))]
     dout = draw(*x.shape).astype(np.float32)
     got = student.pair("batchnorm", *arguments, cotangents=dout, training=True)
@@ -124,14 +136,14 @@ def test_dtype(keeps_dtype, draw):
     arguments = [array.astype(np.float32) for array in batchnorm_arguments(draw, (2, 3, 4, 5))]
     for training in (True, False):
         keeps_dtype.pair("batchnorm", *arguments, training=training)
-    x = draw.tensor(2, 3, 32, 35).float()
-    keeps_dtype.module("BasicBlock", (3, 4, 2), x)
-    keeps_dtype.module("Bottleneck", (3, 2, 2), x)
-    keeps_dtype.module("HighwayLayer", (35,), x)
-    keeps_dtype.run("logits", "build_resnet", 18, 3, x)
-    keeps_dtype.run("logits", "build_plain", 18, 3, x)
+    x, others = draw.tensor(2, 3, 32, 35).float(), keeps_dtype.if_right
+    others.module("BasicBlock", (3, 4, 2), x)
+    others.module("Bottleneck", (3, 2, 2), x)
+    others.module("HighwayLayer", (35,), x)
+    others.run("logits", "build_resnet", 18, 3, x)
+    others.run("logits", "build_plain", 18, 3, x)
     block = {key: value.float() if value.is_floating_point() else value for key, value in state(draw, 3, 4).items()}
-    keeps_dtype.autograd("residual_fast", x, block, 2)
+    others.autograd("residual_fast", x, block, 2)
 
 
 # Blocks --------------------------------------------------------------------------------------------------------
@@ -161,7 +173,7 @@ def test_basic_block_projection(agrees, draw, c_in, c_out, stride):
 @pytest.mark.parametrize("c_in, c_out, stride", [(4, 4, 1), (3, 5, 2)])
 def test_basic_block_evaluation(agrees, draw, c_in, c_out, stride):
     """BasicBlock: in evaluation, on running statistics"""
-    agrees.module("BasicBlock", (c_in, c_out, stride), draw.tensor(2, c_in, 7, 6), training=False)
+    agrees.module("BasicBlock", (c_in, c_out, stride), draw.tensor(2, c_in, 7, 6, wide=True), training=False)
 
 
 @pytest.mark.task("bottleneck")
@@ -188,7 +200,7 @@ def test_bottleneck_projection(agrees, draw, c_in, c_mid, stride):
 @pytest.mark.parametrize("c_in, c_mid, stride", [(8, 2, 1), (3, 2, 2)])
 def test_bottleneck_evaluation(agrees, draw, c_in, c_mid, stride):
     """Bottleneck: in evaluation, on running statistics"""
-    agrees.module("Bottleneck", (c_in, c_mid, stride), draw.tensor(2, c_in, 7, 6), training=False)
+    agrees.module("Bottleneck", (c_in, c_mid, stride), draw.tensor(2, c_in, 7, 6, wide=True), training=False)
 
 
 # Networks ------------------------------------------------------------------------------------------------------
@@ -327,7 +339,8 @@ def test_plain_gradients_grow_with_depth(student, reference, expect, draw):
 @pytest.mark.parametrize("shape", [(7, 3), (2, 4, 5)], ids=["7x3", "2x4x5"])
 def test_highway(agrees, draw, shape):
     """HighwayLayer: output and gradients equal the reference's"""
-    agrees.module("HighwayLayer", (shape[-1],), draw.tensor(*shape))
+    for wide in (False, True):
+        agrees.module("HighwayLayer", (shape[-1],), draw.tensor(*shape, wide=wide))
 
 
 @pytest.mark.task("highway")
@@ -375,7 +388,7 @@ def test_residual_fast_identity(agrees, draw, channels, size):
 @pytest.mark.parametrize("c_in, c_out, stride", FOLDED)
 def test_residual_fast_projection(agrees, draw, c_in, c_out, stride):
     """residual_fast: equals the block in evaluation where the shape changes"""
-    agrees("residual_fast", draw.tensor(2, c_in, 7, 6), state(draw, c_in, c_out, stride), stride=stride)
+    agrees("residual_fast", draw.tensor(2, c_in, 7, 6, wide=True), state(draw, c_in, c_out, stride), stride=stride)
 
 
 @pytest.mark.task("residual_fast")
