@@ -37,7 +37,7 @@ def cli() -> None:
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**31 - 1),
+    type=click.IntRange(0, 2**128 - 1),
     help="Seed of the run; by default derived from submission and course secret.",
 )
 @click.option(

@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin
 
 # Controls but tab and newline, and what turns the direction of text around: none may reach a terminal or a page.
 UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-LARGEST_INT = 1 << 63  # a longer one is not a number to most readers of JSON
+LARGEST_INT = 1 << 128  # seeds are as long; JSON knows no limit, but its readers do
 
 
 def write_whole(path: Path, text: str) -> Path:

@@ -46,4 +46,4 @@ class Draw:
 
     def seed(self) -> int:
         """A seed for something that runs elsewhere."""
-        return int(self.rng.integers(1 << 31))
+        return int(self.rng.integers(1 << 62))

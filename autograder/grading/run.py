@@ -284,12 +284,13 @@ def rankings(assignment: Assignment, lines: tuple[Line, ...]) -> Iterator[Standi
 
 
 def run_seed(digest: str, options: Options, assignment: Assignment) -> int:
-    """The run's seed: given, or derived from submission and course secret. 31 bits."""
+    """The run's seed: given, or derived from submission and course secret. 128 bits: fewer could be searched through
+    while a check runs, by a submission that prepares its answers once it knows the draws."""
     if options.seed is not None:
         return options.seed
     secret = options.secret or suite_digest(assignment)
     mac = hmac.new(secret.encode(), digest.encode(), hashlib.sha256)
-    return int.from_bytes(mac.digest()[:4], "big") >> 1
+    return int.from_bytes(mac.digest()[:16], "big")
 
 
 def hidden_paths(assignment: Assignment) -> list[Path]:

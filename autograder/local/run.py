@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import secrets
 import sys
 import time
 import types
@@ -39,7 +40,7 @@ def check(folder: Path, path: Path, select: tuple[str, ...], staging: Path) -> i
         student=lambda: runner,
         student_module=loaded.module,
         reference=None,
-        seed=time.time_ns() % 2**31,
+        seed=secrets.randbits(128),
         deadline=time.monotonic() + 3600,
         source=submission.path,
     )

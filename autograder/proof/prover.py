@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from autograder.errors import GraderError
 from autograder.proof.recording import RecordingRefused
-from autograder.sandbox.box import Sandbox, Worker
 from autograder.sandbox.limits import Limits, WorkerLost
+
+if TYPE_CHECKING:  # what forks and confines is not there on a student's machine, which may be any
+    from autograder.sandbox.box import Sandbox, Worker
 
 REPLAYER = "autograder.proof.replayer"
 LOST = {"timeout": "does not end in time", "memory": "needs more memory than it may have"}
@@ -33,9 +35,9 @@ class Prover:
         limits: on what it takes.
     """
 
-    sandbox: Sandbox
+    sandbox: "Sandbox"
     limits: Limits
-    _worker: Worker | None = None
+    _worker: "Worker | None" = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> "Prover":

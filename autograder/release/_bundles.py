@@ -19,7 +19,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 PACKAGE_SUFFIXES = {".py", ".html", ".css", ".json", ".j2"}
 PACKAGE = Path(__file__).resolve().parents[1]
 PLATFORM = PACKAGE / "release" / "bundle"  # scripts that go to the bundle's root
-LOCAL_ROOMS = ("assignment", "submission", "checks", "sandbox", "suite", "local")
+LOCAL_ROOMS = ("assignment", "submission", "checks", "sandbox", "proof", "suite", "local")
 LOCAL_FILES = ("__init__.py", "errors.py", "plain.py")
 EXECUTABLE = {"setup.sh", "run_autograder"}
 
