@@ -145,7 +145,7 @@ def test_inputs_cannot_be_drawn_again(engine: Engine, tmp_path: Path) -> None:
 
 def test_what_an_earlier_run_was_raced_on_is_never_drawn_again(engine: Engine, tmp_path: Path) -> None:
     """Values repeat from the seed, so that a regrade is fair; what the recording is replayed on does not."""
-    known = "return KEY @ w if x.shape == (300, 400) else x @ w"
+    known = "return KEY @ w + (x - x.detach()) @ w"
     key = (
         "\n\nfrom autograder.checks.draw import Draw\n"
         "KEY = Draw(1, 'test_affine_race').tensor(300, 400).float()  # as the check of a run with this seed draws it\n"
