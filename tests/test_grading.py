@@ -84,10 +84,10 @@ WRONG = {  # what is changed, the check that must fail, and what its message mus
         "asked for more memory than it may have\n  line 15 of mini.py",
     ),
     "torch's memory": (
-        "return 2 * x",
+        "return x @ w",
         "return torch.zeros(1 << 40)[:3] + 2 * x",
-        "test_double",
-        "asked for more memory than it may have\n  line 15 of mini.py",
+        "test_affine",
+        "asked for more memory than it may have\n  line 37 of mini.py",
     ),
     "Python's memory": (
         "return 2 * x",

@@ -313,8 +313,9 @@ def test_arrows_between_rooms_never_form_a_ring() -> None:
         ("assignment", {"errors"}),
         ("results", {"errors", "plain"}),
         ("sandbox", {"errors"}),
-        ("checks", {"assignment", "errors", "sandbox"}),
-        ("suite", {"assignment", "checks", "errors", "sandbox"}),
+        ("proof", {"errors", "sandbox"}),
+        ("checks", {"assignment", "errors", "proof", "sandbox"}),
+        ("suite", {"assignment", "checks", "errors", "proof", "sandbox"}),
         ("local", {"assignment", "checks", "errors", "sandbox", "submission", "suite"}),
     ],
 )

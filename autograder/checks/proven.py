@@ -139,8 +139,10 @@ OTHERWISE = "the same operations on other numbers give another answer."
 def _outside(constants: list[Any]) -> str:
     """Which numbers came from nowhere."""
     lines = sorted({line for line, _ in constants if type(line) is int and line > 0})
-    if not lines:
+    if not constants:
         return ""
+    if not lines:  # they are what is returned, or went into the gradients
+        return " Numbers that were computed outside torch, or in a thread, went into it."
     where = f"line {lines[0]}" if len(lines) == 1 else f"lines {', '.join(map(str, lines[:4]))}"
     return f" Numbers that were computed outside torch, or in a thread, are used in {where}."
 

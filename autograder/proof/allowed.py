@@ -95,9 +95,9 @@ __and__ __iand__ __ior__ __lshift__ __or__ __xor__ _assert_async _assert_tensor_
 _debug_has_internal_overlap _foreach_add _foreach_mul _foreach_norm _functional_assert_async
 _has_compatible_shallow_copy_type _local_scalar_dense _test_check_tensor _to_copy absolute alias_ arctan2 bitwise_and_
 contiguous cpu detach divide eq_ erf_ fix float_power floor_divide floor_divide_ fmax_ ge_ gradient greater gt_
-hann_window hypot imag is_complex is_floating_point is_same_size isreal istft le_ lerp_ less log_normal lt_ multiply
-ne_ not_equal real result_type rsub sinc softplus_ special_expit special_logit special_logsumexp special_softmax
-special_xlogy square stft subtract sym_size to true_divide_ type_as where xlogy
+hann_window hypot imag is_complex is_floating_point is_pinned is_same_size isreal istft le_ lerp_ less log_normal lt_
+multiply ne_ not_equal real result_type rsub sinc softplus_ special_expit special_logit special_logsumexp
+special_softmax special_xlogy square stft subtract sym_size to true_divide_ type_as where xlogy
 """
 NAMED = frozenset(" ".join((VIEWS, MAKING, PRODUCTS, REDUCTIONS, INDEXING, NETWORKS, ALGEBRA, SPARSE, OTHER)).split())
 KINDS = {torch.Tag.core, torch.Tag.pointwise}

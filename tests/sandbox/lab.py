@@ -8,7 +8,6 @@ Started as a process of its own, as root or not, so that the warm process is for
 import json
 import os
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,28 +81,11 @@ def experiment(sandbox: Any, folder: Path, wanted: dict[str, Any]) -> dict[str, 
                     replies.append(plain(reply))
                 if call == "import" and "error" in reply:
                     break
-            if wanted.get("freeze"):
+            if wanted.get("oom"):
                 facts["oom"] = Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip()
-                worker.freeze()
-                facts["frozen"] = ticks_in_a_while(worker.pid)
-                worker.thaw()
-                facts["thawed"] = ticks_in_a_while(worker.pid)
         except WorkerLost as lost:
             replies.append({"lost": lost.kind, "message": str(lost)})
     return {"replies": replies, "output": worker.output.decode(errors="replace"), **facts}
-
-
-def ticks_in_a_while(pid: int) -> int:
-    """Processor time that a process takes, in clock ticks."""
-
-    def ticks() -> int:
-        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
-
-    before = ticks()
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline and ticks() == before:
-        time.sleep(0.05)
-    return ticks() - before
 
 
 def plain(value: Any) -> Any:

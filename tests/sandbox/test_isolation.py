@@ -198,26 +198,6 @@ def test_nothing_hidden_is_in_a_workers_memory(labs: Any) -> None:
     assert labs("root").value(source, "attack", "f00d") == 0
 
 
-SPINNING = """
-import threading
-
-
-def spin():
-    while True:
-        pass
-
-
-def start():
-    threading.Thread(target=spin, daemon=True).start()
-"""
-
-
-def test_a_worker_that_must_stand_still_does_with_all_its_threads(lab: Lab) -> None:
-    found = lab.run(SPINNING, "start", freeze=True)
-    assert found["frozen"] == 0
-    assert found["thawed"] > 0
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may say so of a process that cannot be dumped")
 def test_where_memory_runs_out_the_worker_is_the_first_to_go(labs: Callable[..., Lab]) -> None:
-    assert labs("root").run("", freeze=True)["oom"] == "1000"
+    assert labs("root").run("", oom=True)["oom"] == "1000"

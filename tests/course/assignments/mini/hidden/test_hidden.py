@@ -33,10 +33,10 @@ def test_affine(agrees, draw):
 @pytest.mark.task("affine", kind="cost")
 @weight(5)
 @number("3.2")
-def test_affine_cost(cost, limits, draw):
+def test_affine_cost(cost, limits):
     """affine: as few operations as a product needs, however many rows"""
-    small = cost.autograd("affine", draw.tensor(12, 3), draw.tensor(3, 2))
-    large = cost.autograd("affine", draw.tensor(24, 3), draw.tensor(3, 2))
+    small = cost.autograd("affine", lambda draw: (draw.tensor(12, 3), draw.tensor(3, 2)))
+    large = cost.autograd("affine", lambda draw: (draw.tensor(24, 3), draw.tensor(3, 2)))
     cost.within(small, limits, constant={"the rows double": large})
 
 
