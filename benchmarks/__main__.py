@@ -3,9 +3,15 @@
 import sys
 
 from autograder.assignment import assignment_names
-from benchmarks import cost, isolation, library, race
+from benchmarks import cost, grading, isolation, library, race
 
-ALL = {"cost": cost.main, "isolation": isolation.main, "library": library.main, "race": race.main}
+ALL = {
+    "cost": cost.main,
+    "grading": grading.main,
+    "isolation": isolation.main,
+    "library": library.main,
+    "race": race.main,
+}
 
 
 def main(names: list[str]) -> int:

@@ -1,90 +1,55 @@
-"""What isolation costs: the same checks on the same submission, in one unprotected process and in the sandbox, both
-from a cold start."""
+"""What isolation costs: the same checks on the same submission, in one unprotected process and in the sandbox, from a
+cold start and warm, that is, once more in what has started already."""
 
-import os
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
 
-from autograder.assignment import load_assignment
+from benchmarks import repetitions
 from benchmarks.tables import show
+from benchmarks.usage import Usage, measured, median
 
-REPEATS = 5
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of one command: wall seconds, and the peak of the proportional memory of all its processes, in MiB."""
-
-    seconds: float
-    memory: float
+REPETITIONS = repetitions(5)
+MORE = 3  # gradings after the first
+SIDES = ("unprotected", "sandboxed")
+FIGURES = {"seconds": ("seconds", 2), "CPU seconds": ("cpu", 2), "peak MiB": ("memory", 0)}
 
 
 def main(names: Sequence[str]) -> None:
     """Print a table: medians of each side, and their ratios."""
-    table = Table(title=f"cost of isolation, cold start, medians of {REPEATS}, in turns")
-    for name in ("assignment", "in one process", "sandboxed", "time ratio", "memory", "sandboxed", "memory ratio"):
-        table.add_column(name, justify="left" if name == "assignment" else "right")
+    title = f"cost of isolation: unprotected, sandboxed (ratio); medians of {REPETITIONS}, in turns, without costs and races"
+    table = Table(title=title)
+    for heading in ("assignment", "start", *FIGURES):
+        table.add_column(heading, justify="left" if heading in ("assignment", "start") else "right")
     for name in names:
-        table.add_row(name, *compared(name))
+        for start, sides in compared(name).items():
+            table.add_row(name, start, *cells(*sides))
     show(table)
 
 
-def compared(name: str) -> Iterator[str]:
-    """Cells of one assignment's row: the two sides take turns, so that both meet the same machine."""
-    solution = str(load_assignment(name).solution)
-    with tempfile.TemporaryDirectory() as out:
-        bare = [sys.executable, "-m", "benchmarks.unprotected", name]
-        boxed = [sys.executable, "-m", "autograder", "grade", name, solution, "--seed", "1", "--out", out]
-        turns = [(measured(bare), measured(boxed)) for _ in range(REPEATS)]
-    free = Cost(*(statistics.median(getattr(turn[0], key) for turn in turns) for key in ("seconds", "memory")))
-    safe = Cost(*(statistics.median(getattr(turn[1], key) for turn in turns) for key in ("seconds", "memory")))
-    yield from (f"{free.seconds:.2f} s", f"{safe.seconds:.2f} s", f"{safe.seconds / free.seconds:.2f}")
-    yield from (f"{free.memory:.0f} MiB", f"{safe.memory:.0f} MiB", f"{safe.memory / free.memory:.2f}")
+def compared(name: str) -> dict[str, tuple[Usage, Usage]]:
+    """Cold and warm, of both sides, which take turns, so that both meet the same machine."""
+    once: dict[str, list[Usage]] = {side: [] for side in SIDES}
+    often: dict[str, list[Usage]] = {side: [] for side in SIDES}
+    for _ in range(REPETITIONS):
+        for side in SIDES:
+            for usages, count in ((once, 1), (often, 1 + MORE)):
+                command = [sys.executable, "-m", f"benchmarks.{side}", name, str(count)]
+                usages[side].append(measured(command, Path(__file__).parents[1]))
+    cold = {side: median(once[side]) for side in SIDES}
+    warm = {side: further(cold[side], median(often[side])) for side in SIDES}
+    return {start: (usage["unprotected"], usage["sandboxed"]) for start, usage in (("cold", cold), ("warm", warm))}
 
 
-def measured(command: list[str]) -> Cost:
-    """Run a command to its end."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    started, peak = time.monotonic(), 0.0
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[1])
-    while process.poll() is None:
-        peak = max(peak, sum(map(_memory, _family(process.pid))))
-        time.sleep(0.05)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return Cost(time.monotonic() - started, peak)
+def further(once: Usage, often: Usage) -> Usage:
+    """What each grading after the first takes."""
+    return Usage((often.seconds - once.seconds) / MORE, (often.cpu - once.cpu) / MORE, often.memory)
 
 
-def _family(root: int) -> set[int]:
-    """A process and all its descendants."""
-    parents = {int(entry): _parent(int(entry)) for entry in os.listdir("/proc") if entry.isdigit()}
-    family, grown = {root}, True
-    while grown:
-        more = {pid for pid, parent in parents.items() if parent in family} - family
-        family |= more
-        grown = bool(more)
-    return family
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, IndexError):
-        return 0
-
-
-def _memory(pid: int) -> float:
-    """Proportional set size in MiB: what processes share is counted once."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+def cells(free: Usage, safe: Usage) -> Iterator[str]:
+    """Of a row."""
+    for figure, digits in FIGURES.values():
+        one, other = getattr(free, figure), getattr(safe, figure)
+        yield f"{one:.{digits}f}, {other:.{digits}f} ({other / one:.2f})"

@@ -17,9 +17,10 @@ from torch.nn import functional as F
 
 from autograder.assignment import load_assignment
 from autograder.checks import module_from_source
+from benchmarks import repetitions
 from benchmarks.tables import show
 
-REPEATS = 15
+REPETITIONS = repetitions(15)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def main(names: Sequence[str]) -> None:
     """Print the table."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    table = Table(title=f"references against the library, one thread, medians of {REPEATS} in turns, with backward")
+    table = Table(title=f"references against the library, one thread, medians of {REPETITIONS} in turns, with backward")
     for name in ("task", "size", "reference", "library", "ratio"):
         table.add_column(name, justify="left" if name in ("task", "size") else "right")
     for workload in workloads(names):
@@ -52,7 +53,7 @@ def timed(workload: Workload) -> tuple[float, float]:
     """Median seconds of both sides, after they were seen to agree."""
     torch.testing.assert_close(workload.reference(), workload.library(), rtol=1e-3, atol=1e-4)
     seconds: dict[str, list[float]] = {"reference": [], "library": []}
-    for _ in range(REPEATS):
+    for _ in range(REPETITIONS):
         for side, spent in seconds.items():
             started = time.perf_counter()
             _step(getattr(workload, side), workload.leaves)

@@ -1,8 +1,9 @@
 """What the rule of races says at known ratios: the verdicts of many races, on a quiet machine and on one whose every
 processor is hogged.
 
-Both sides are real workers that multiply matrices, the student so many times more that the true ratio is known, from
-the best times of a long run before; beside it stands the ratio of the best times of all races of the row.
+Two recordings that multiply matrices are replayed in turns, as in a grading, the student's so many times more that the
+true ratio is known, from the best times of a long run before; beside it stands the ratio of the best times of all races
+of the row.
 """
 
 import os
@@ -11,20 +12,21 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 import torch
 from rich.table import Table
 
 from autograder.assignment import Targets
-from autograder.checks.boxed import BoxedRunner
-from autograder.checks.race import CHANCE, Times, awake, pin, run_stages
+from autograder.checks.proven import REFERENCE, STUDENT
+from autograder.checks.race import CHANCE, Times, run_stages
+from autograder.proof import Prover
 from autograder.sandbox.box import fork_zygote
 from autograder.sandbox.confine import Confinement
 from autograder.sandbox.folders import remove_tree, run_folder
 from autograder.sandbox.limits import Limits
-from autograder.sandbox.steps import Request
-from autograder.sandbox.worker import Sources
+from autograder.sandbox.recorder import Recorder
+from benchmarks import repetitions
 from benchmarks.tables import show
 
 TARGETS = Targets(target=2.0, limit=4.0)
@@ -36,21 +38,11 @@ RATIOS = {
     "2 target = limit": TARGETS.limit,
     "1.5 limit": 1.5 * TARGETS.limit,
 }
-REPETITIONS = int(os.environ.get("REPETITIONS", "200"))
-UNITS = 12  # of work in a turn of the reference: under a millisecond, an order below what assignments ask for
+REPETITIONS = repetitions(200)
+CALIBRATION = min(150, 15 * REPETITIONS)  # pairs of turns, four times
+UNITS = 12  # products in a turn of the reference: under a millisecond, an order below what assignments ask for
+SIZE = 128  # of the matrices
 PAUSE = 0.02  # between stages, as much shorter
-SOURCE = """
-import torch
-
-MATRIX = torch.eye(128)
-
-
-def work(units):
-    for _ in range(units):
-        MATRIX @ MATRIX
-    return torch.zeros(units)
-"""
-SIDES = ("student", "reference")
 OUTCOMES = ("all points", "some", "none", "no verdict")
 
 
@@ -59,7 +51,7 @@ def main(names: Sequence[str]) -> None:
     for hogs in (0, os.cpu_count() or 1):
         with hogged(hogs):
             done = subprocess.run(
-                [sys.executable, "-m", "benchmarks.race", str(REPETITIONS)], stdout=subprocess.PIPE, text=True
+                [sys.executable, "-m", "benchmarks.race"], stdout=subprocess.PIPE, text=True, check=True
             )
         table = Table(title=f"{REPETITIONS} races a row, full points up to 2 times, none from 4 times on; {hogs} hogs")
         for name in ("true ratio", "is", "measured", *OUTCOMES, "mean turns"):
@@ -82,64 +74,65 @@ def hogged(count: int) -> Iterator[None]:
             hog.wait()
 
 
-def measure(repetitions: int) -> None:
+def measure() -> None:
     """In a process of its own, since the warm process is forked from it: one line a ratio, fields by tabs."""
     torch.set_num_threads(1)
     folder = run_folder()
     sandbox = fork_zygote(folder, Confinement.available())
-    sources = Sources("work", Path(__file__))
     try:
-        with (
-            BoxedRunner(sandbox, sources, Limits(call_seconds=3600), text=SOURCE) as student,
-            BoxedRunner(sandbox, sources, Limits(call_seconds=3600), text=SOURCE) as reference,
-        ):
-            pin(student, reference)
-            report(student, reference, repetitions)
+        with Prover(sandbox, Limits(call_seconds=3600)) as prover:
+            prover.load(REFERENCE, recording(UNITS))
+            for name, ratio in RATIOS.items():
+                print("\t".join([name, f"{ratio:g}", *row(prover, ratio)]), flush=True)
     finally:
         sandbox.close()
         remove_tree(folder)
 
 
-def report(student: BoxedRunner, reference: BoxedRunner, repetitions: int) -> None:
-    """Calibrate each ratio, then race."""
-    for name, ratio in RATIOS.items():
-        units = calibrated(student, reference, ratio)
-        races = [raced(student, reference, units) for _ in range(repetitions)]
-        counts = Counter(map(verdict, races))
-        shares = [f"{counts[outcome] / repetitions:.3f}" for outcome in OUTCOMES]
-        turns = sum(len(times.student) for times in races) / repetitions
-        whole = Times(TARGETS, *([s for times in races for s in getattr(times, side)] for side in SIDES))
-        print("\t".join([name, f"{ratio:g}", f"{whole.ratio:.2f}", *shares, f"{turns:.0f}"]), flush=True)
+def recording(units: int) -> dict[str, Any]:
+    """Of so many products, as a worker sends it."""
+    matrix = torch.eye(SIZE)
+    with Recorder([matrix], __file__) as recorder:
+        for _ in range(units):
+            value = matrix @ matrix
+    return recorder.written(value)
 
 
-def calibrated(student: BoxedRunner, reference: BoxedRunner, ratio: float) -> int:
-    """How much work takes so many times as long as `UNITS`, at the best of many turns."""
+def row(prover: Prover, ratio: float) -> Iterator[str]:
+    """Calibrate one ratio, then race."""
+    prover.give([torch.eye(SIZE)], [])
+    calibrate(prover, ratio)
+    races = [raced(prover) for _ in range(REPETITIONS)]
+    whole = Times(TARGETS, *([s for times in races for s in getattr(times, side)] for side in (STUDENT, REFERENCE)))
+    yield f"{whole.ratio:.2f}"
+    counts = Counter(map(verdict, races))
+    yield from (f"{counts[outcome] / REPETITIONS:.3f}" for outcome in OUTCOMES)
+    yield f"{sum(len(times.student) for times in races) / REPETITIONS:.0f}"
+
+
+def calibrate(prover: Prover, ratio: float) -> None:
+    """Load as the student's a recording that takes so many times as long as the reference's, at the best of many
+    turns."""
     units = round(UNITS * ratio)
     for _ in range(4):
-        turns = [pair(student, reference, units) for _ in range(150)]
-        units = round(units * ratio / (min(mine for mine, _ in turns) / min(theirs for _, theirs in turns)))
-    return units
+        prover.load(STUDENT, recording(units))
+        turns = [pair(prover) for _ in range(CALIBRATION)]
+        measured = min(mine for mine, _ in turns) / min(theirs for _, theirs in turns)
+        units = max(1, round(units * ratio / measured))
+    prover.load(STUDENT, recording(units))
 
 
-def raced(student: BoxedRunner, reference: BoxedRunner, units: int) -> Times:
-    """One race: so much work against `UNITS`."""
+def raced(prover: Prover) -> Times:
+    """One race."""
     times = Times(TARGETS)
-    run_stages(times, lambda: times.add(*pair(student, reference, units)), pause=PAUSE)
+    run_stages(times, lambda: times.add(*pair(prover)), pause=PAUSE)
     return times
 
 
-def pair(student: BoxedRunner, reference: BoxedRunner, units: int) -> tuple[float, float]:
+def pair(prover: Prover) -> tuple[float, float]:
     """Seconds of a turn of each, in random order."""
-    for racer in CHANCE.sample((student, reference), 2):
-        with awake(racer):
-            answer = racer.answer(asked(units if racer is student else UNITS))
-        assert answer.ok, answer
-    return student.seconds, reference.seconds
-
-
-def asked(units: int) -> Request:
-    """So much work."""
-    return Request("call", "work", (units,), {}, {"timed": True})
+    seconds = dict(prover.turns(CHANCE.sample((STUDENT, REFERENCE), 2)))
+    return seconds[STUDENT], seconds[REFERENCE]
 
 
 def verdict(times: Times) -> str:
@@ -150,4 +143,4 @@ def verdict(times: Times) -> str:
 
 
 if __name__ == "__main__":
-    measure(int(sys.argv[1]))
+    measure()
