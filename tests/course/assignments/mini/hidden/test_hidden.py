@@ -62,4 +62,4 @@ def test_twice(agrees, draw):
 def test_keeps_float32(keeps_dtype, draw):
     """every task keeps float32"""
     keeps_dtype("double", draw(3).astype(np.float32))
-    keeps_dtype.pair("scale", draw(5, 3).astype(np.float32), draw(3).astype(np.float32))
+    keeps_dtype.if_right.pair("scale", draw(5, 3).astype(np.float32), draw(3).astype(np.float32))
