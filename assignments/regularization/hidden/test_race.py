@@ -6,7 +6,7 @@ from gradescope_utils.autograder_utils.decorators import number, weight
 
 from autograder.checks.gpurace import Work
 
-N, CHANNELS, SIDE, CROP, MOST = 64, 3, 64, 56, 8
+N, CHANNELS, SIDE, CROP, MOST = 128, 3, 64, 56, 8
 
 
 @pytest.mark.task("augment_fast", kind="race")
