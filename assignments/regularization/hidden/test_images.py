@@ -36,7 +36,11 @@ def judge(expect: Any, results: Any, outcomes: list[Outcome]) -> None:
         found = key(expect.array(result, shape, what="the image"))
         expect.true(found in table, f"an image came back that is none of the {len(table)} that may")
         counts[found] += 1
-    for found, (label, probability) in table.items():
+    rarest = sorted(
+        table, key=lambda found: counts[found] / max(table[found][1], 1e-9)
+    )  # what never came is told first
+    for found in rarest:
+        label, probability = table[found]
         text = f"{label}: {counts[found]} times in {len(results)} calls; due are {len(results) * probability:.4g}"
         expect.share(counts[found], len(results), probability, text)
 
