@@ -139,16 +139,3 @@ def augment_batch(submission: ModuleType, images: Tensor, params: dict[str, Any]
     """`augment_batch_fast` on images that need no gradient, integers for example."""
     with torch.no_grad():
         return submission.augment_batch_fast(images, params)
-
-
-def draw_augment_batch_fast(generator: torch.Generator) -> list[Any]:
-    """Images and parameters, of the race on a GPU."""
-    n, side, crop, most, device = 512, 224, 192, 32, generator.device
-
-    def ints(low: int, high: int) -> Tensor:
-        return torch.randint(low, high, (n,), generator=generator, device=device)
-
-    images = torch.randn((n, 3, side, side), generator=generator, device=device)
-    corners = {"top": ints(0, side - crop + 1), "left": ints(0, side - crop + 1)}
-    shifts = {"dy": ints(-most, most + 1), "dx": ints(-most, most + 1)}
-    return [images, corners | shifts | {"flip": ints(0, 2).bool(), "size": (crop, crop)}]

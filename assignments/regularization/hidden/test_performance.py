@@ -16,7 +16,7 @@ def parameters(draw: Any, n: int) -> dict[str, Any]:
         "left": torch.from_numpy(draw.ints(0, 3, n)),
         "dy": torch.from_numpy(draw.ints(-MOST, MOST + 1, n)),
         "dx": torch.from_numpy(draw.ints(-MOST, MOST + 1, n)),
-        "flip": torch.from_numpy(draw.rng.permutation(torch.arange(n).numpy() % 2 == 0)),
+        "flip": torch.from_numpy(draw.rng.permutation(n) % 2 == 0),
         "size": SIZE,
     }
 
@@ -24,11 +24,12 @@ def parameters(draw: Any, n: int) -> dict[str, Any]:
 @pytest.mark.task("augment_fast", kind="cost")
 @weight(2)
 @number("6.4")
-def test_augment_batch_fast_cost(cost, limits, draw):
+def test_augment_batch_fast_cost(cost, limits):
     """augment_batch_fast: few operations, and no more of them for more images"""
 
     def measured(n):
-        images = draw.tensor(n, *IMAGES[1:])
-        return cost.autograd("augment_batch_fast", images, parameters(draw, n), wrt=[0])
+        return cost.autograd(
+            "augment_batch_fast", lambda draw: (draw.tensor(n, *IMAGES[1:]), parameters(draw, n)), wrt=[0]
+        )
 
     cost.within(measured(IMAGES[0]), limits, constant={"N doubles": measured(2 * IMAGES[0])})
