@@ -201,6 +201,30 @@ def _autoencoder(module: ModuleType) -> Iterator[Workload]:
     yield Workload("autoencoder.pca_fast", size, lambda: error(*module.pca_fast(x, 16)), library, (x,))
 
 
+def _regularization(module: ModuleType) -> Iterator[Workload]:
+    n, side, crop = 128, 64, 56
+    images = _leaf(n, 3, side, side)
+    numbers = {name: torch.randint(side - crop + 1, (n,)) for name in ("top", "left", "dy", "dx")}
+    params = numbers | {"flip": torch.rand(n) < 0.5, "size": (crop, crop)}
+    rows, cols = (torch.arange(crop) - numbers[name][:, None] for name in ("dy", "dx"))
+    mirrored = torch.where(params["flip"][:, None], crop - 1 - cols, cols)
+
+    def coordinates(within: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+        inside = (within >= 0) & (within < crop)
+        return torch.where(inside, (2 * (start[:, None] + within) + 1) / side - 1, 2.0)  # 2: outside the image
+
+    down, across = coordinates(rows, numbers["top"]), coordinates(mirrored, numbers["left"])
+    grid = torch.stack([across[:, None, :].expand(-1, crop, -1), down[:, :, None].expand(-1, -1, crop)], dim=3)
+
+    def library() -> torch.Tensor:
+        return F.grid_sample(images, grid, mode="nearest", align_corners=False)
+
+    size = f"N {n}, 3 x {side} x {side} to {crop} x {crop}, against nearest-neighbour sampling"
+    yield Workload(
+        "regularization.augment_fast", size, lambda: module.augment_batch_fast(images, params), library, (images,)
+    )
+
+
 MAKERS: dict[str, Callable[[ModuleType], Iterator[Workload]]] = {
     "conv": _conv,
     "resnet": _resnet,
@@ -208,4 +232,5 @@ MAKERS: dict[str, Callable[[ModuleType], Iterator[Workload]]] = {
     "attention": _attention,
     "gcn": _gcn,
     "autoencoder": _autoencoder,
+    "regularization": _regularization,
 }

@@ -4,13 +4,15 @@ import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from autograder.assignment import Task
 from autograder.audit import Audit, Verdict, audit
 from autograder.audit.report import show_audit
-from autograder.audit.trivial import KINDS
+from autograder.audit.trivial import KINDS, worthless_source
 from autograder.errors import GraderError
 from autograder.results import Outcome
 
@@ -230,3 +232,23 @@ def test_each_seed_is_a_grading_of_its_own(course: Path) -> None:
     runs = [verdict.run for verdict in audit("mini", course, seeds=(3, 4), workers=2).run(select="tripled")]
     assert [run.seed for run in runs] == [3, 4]
     assert all(line.outcome is Outcome.FAILED for run in runs for line in run.lines if line.check == "test_double")
+
+
+MADE = """
+def greeting(name):
+    return [f"hello {name}", "and welcome"]
+
+
+def adder(n):
+    return lambda x: x + n
+"""
+
+
+@pytest.mark.parametrize(
+    "kind, greeted, added", [("zeros", ["", ""], 0), ("input", ["Ada", "and welcome"], 5)], ids=["zeros", "input"]
+)
+def test_texts_and_functions_that_a_function_makes_are_worthless_too(kind: str, greeted: list[str], added: int) -> None:
+    task = Task("made", "Made", ("greeting", "adder"), (), "")
+    made: dict[str, Any] = {}
+    exec(worthless_source(MADE, task, kind), made)
+    assert (made["greeting"]("Ada"), made["adder"](2)(5)) == (greeted, added)

@@ -203,6 +203,7 @@ class Number(enum.IntEnum):
         pytest.param(np.ma.masked_array([1.0, 2.0], [True, False]), np.ndarray, id="masked array"),
         pytest.param(torch.arange(3).as_subclass(LyingTensor), torch.Tensor, id="tensor"),
         pytest.param(Text("x"), str, id="text"),
+        pytest.param(np.array(["x"])[0], str, id="text of numpy"),
         pytest.param(Number.SEVEN, int, id="enumeration"),
         pytest.param(type("D", (dict,), {})(a=1), dict, id="dict"),
         pytest.param(type("L", (list,), {})([1]), list, id="list"),

@@ -24,7 +24,7 @@ def _zeroed(value):
         return {key: _zeroed(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(_zeroed(item) for item in value)
-    return 0 * value if isinstance(value, (int, float)) else value
+    return 0 * value if isinstance(value, (int, float, str)) else value  # zero times a text is the empty text
 
 
 def _first(args, value):
@@ -43,6 +43,8 @@ def _worthless(function, kind):
         if hasattr(value, "_parameters"):  # a network: its outputs are worthless, not the network
             value.forward = _worthless(value.forward, kind)
             return value
+        if callable(value):  # a function made by the function
+            return _worthless(value, kind)
         return _zeroed(value) if kind == "zeros" else _first(given, value)
     return changed
 

@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import bdtr, bdtrc
 
 from autograder.checks.compare import SINGLE_NOTE, Closeness, as_numpy, compare, kind_of, slips
 from autograder.checks.door import Door
 from autograder.checks.failure import CheckFailed
 from autograder.checks.tolerance import Tolerance
+
+UNLIKELY = 1e-12  # to either side: a right answer fails one check in a thousand million, with hundreds of shares in it
 
 
 @dataclass
@@ -64,6 +67,11 @@ class Expect:
         """A property holds; the message says what should have."""
         if not bool(condition):
             raise CheckFailed(message, rung="property", call=self._call())
+
+    def share(self, seen: int, of: int, p: float, message: str) -> None:
+        """Something of probability p was seen as often as chance allows: of independent draws, so few or so many have
+        a probability above 1e-12, by the binomial distribution."""
+        self.true(min(bdtr(seen, of, p), bdtrc(seen - 1, of, p)) > UNLIKELY, message)
 
     def _call(self) -> str:
         return self.student.describe(self.student.log[-1][0]) if self.student.log else ""

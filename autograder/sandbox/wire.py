@@ -123,7 +123,7 @@ def _pack(value: Any, arrays: list[np.ndarray], depth: int) -> Any:
     if isinstance(value, torch.Tensor):
         tag = "bfloat16" if value.dtype is torch.bfloat16 else "tensor"
         return _pack_array(_plain_tensor(value), tag, arrays)
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, np.ndarray | np.generic) and not isinstance(value, np.str_):  # which is a str besides
         return _pack_array(np.array(value, subok=False), "array" if isinstance(value, np.ndarray) else "scalar", arrays)
     return _pack_container(value, arrays, depth)
 
