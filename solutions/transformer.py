@@ -56,9 +56,7 @@ def positional_encoding(length: int, d_model: int) -> Tensor:
 # Task 2: layer_norm ------------------------------------------------------------------------------------------------
 
 
-def layer_norm_forward(
-    x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, eps: float = 1e-5
-) -> tuple[np.ndarray, Any]:
+def layer_norm_forward(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, eps: float = 1e-5) -> tuple[np.ndarray, Any]:
     """Give the features of every token mean 0 and variance 1, then a learned scale and shift.
 
     Args:

@@ -90,6 +90,29 @@ def decoded(
     return getattr(submission, function)(loaded(submission, sizes, state), src, bos, eos, max_len)
 
 
+def sharpened(
+    submission: ModuleType, sizes: list[int], state: State, texts: list[Tensor], never: int
+) -> dict[str, Tensor]:
+    """The same parameters, but for the bias of `out`: the mean of the logits over some texts is taken off.
+
+    A transformer of random parameters likes one token so much that it writes it for ever. Token `never` is made
+    impossible, so that a text as long as wanted is written.
+    """
+    mean = logits(submission, sizes, state, *texts).detach().mean(dim=(0, 1))
+    bias = state["out.bias"] - mean
+    bias[never] = -1e6
+    return {**state, "out.bias": bias}
+
+
+def written(
+    submission: ModuleType, sizes: list[int], state: State, src: Tensor, bos: int, eos: int, max_len: int
+) -> dict[str, Any]:
+    """What greedy_decode writes, and by how much the likeliest token is ahead of the next where that is least."""
+    tokens = decoded(submission, "greedy_decode", sizes, state, src, bos, eos, max_len)
+    best = logits(submission, sizes, state, src, tokens[:, :-1]).detach().topk(2).values
+    return {"tokens": tokens, "gap": (best[..., 0] - best[..., 1]).min().item()}
+
+
 def loaded(submission: ModuleType, sizes: list[int], state: State) -> nn.Module:
     """The submission's Transformer with these tensors as its parameters. It may have buffers of its own.
 

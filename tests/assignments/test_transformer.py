@@ -216,7 +216,7 @@ def test_decoder_layer_equals_the_librarys(
 
 def both(transformer: ModuleType, rng: Rng, *sizes: int) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
     """Ours, and the same from the library's stacks with the same weights."""
-    vocab, d_model, heads, d_ff, layers = sizes
+    _, d_model, heads, d_ff, layers = sizes
     options = {"dropout": 0.0, "batch_first": True}
     encoder = nn.TransformerEncoder(
         nn.TransformerEncoderLayer(d_model, heads, d_ff, **options), layers, enable_nested_tensor=False
@@ -225,7 +225,9 @@ def both(transformer: ModuleType, rng: Rng, *sizes: int) -> tuple[nn.Module, Cal
     mine = randomised(rng, transformer.Transformer(*sizes))
     for theirs, stack in ((encoder, "encoder"), (decoder, "decoder")):
         randomised(rng, theirs)
-        renamed = RENAMED | ({"self_attn.": "self_attn.", "multihead_attn.": "cross_attn."} if stack == "decoder" else {})
+        renamed = RENAMED | (
+            {"self_attn.": "self_attn.", "multihead_attn.": "cross_attn."} if stack == "decoder" else {}
+        )
         state = ours(dict(theirs.named_parameters()), renamed)
         getattr(mine, stack).load_state_dict({name.removeprefix("layers."): item for name, item in state.items()})
 

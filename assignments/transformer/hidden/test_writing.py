@@ -26,6 +26,9 @@ def parameters(draw, reference, sizes: list[int]) -> dict[str, torch.Tensor]:
     shapes = reference.run("parameter_shapes", sizes)
     state = {name: draw.tensor(*shape) / (shape[-1] if len(shape) > 1 else 4) ** 0.5 for name, shape in shapes.items()}
     state["embed.weight"] *= torch.from_numpy(10 ** draw.rng.uniform(-1, 1, (sizes[0], 1)))
+    for name in state:
+        if "q_proj" in name or "k_proj" in name:
+            state[name] *= 3  # so that scores lie far apart
     return state
 
 
@@ -83,40 +86,41 @@ def test_transformer_reads_all_of_the_source_and_nothing_ahead(student, referenc
 
 
 def writer(draw, reference, n: int, t_src: int):
-    """Parameters and sources with which the answer varies from row to row and from place to place.
+    """Parameters and sources with which what is written varies from row to row and from place to place.
 
-    A transformer of random parameters writes one token for ever, and nobody would notice a cache that forgets. So the
-    mean of the logits over random texts is taken off, `NEVER` is made impossible, and what is dull is drawn again; and
-    so is what hangs on a hair, where rounding decides between two tokens.
+    What is dull is drawn again, since nobody would notice a cache that forgets; and so is what hangs on a hair, where
+    rounding decides between two tokens.
     """
     while True:
         state = parameters(draw, reference, WRITER)
         state["embed.weight"] = 0.4 * draw.tensor(VOCAB, WRITER[1])
         for name in state:
-            kind = name.rsplit(".", 2)[-2:]
-            state[name] *= {"q_proj": 2, "k_proj": 2, "v_proj": 0.6, "out_proj": 0.6}.get(kind[0], 1)
-            if kind[0].startswith("norm"):
-                state[name] *= 2 if kind[1] == "weight" else 0.6
+            layer, kind = name.rsplit(".", 2)[-2:]
+            state[name] *= {"q_proj": 2 / 3, "k_proj": 2 / 3, "v_proj": 0.6, "out_proj": 0.6}.get(layer, 1)
+            if layer.startswith("norm"):
+                state[name] *= 2 if kind == "weight" else 0.6
         texts = [tokens(draw, 48, length) for length in (t_src, LENGTH)]
-        state["out.bias"] -= reference.run("logits", WRITER, state, *texts).detach().mean(dim=(0, 1))
-        state["out.bias"][NEVER] = -1e6
-        src = tokens(draw, n, t_src)
-        written = reference.run("decoded", "greedy_decode", WRITER, state, src, BOS, NEVER, LENGTH)
-        distinct = [len(set(row)) for row in written.tolist()]
-        best = reference.run("logits", WRITER, state, src, written[:, :-1]).detach().topk(2).values
-        clear = (best[..., 0] - best[..., 1]).min() > 1e-3
-        if clear and min(distinct) > 2 and sum(distinct) > 4 * n and len({*map(tuple, written.tolist())}) == n:
-            return state, src, written
+        state, src = reference.run("sharpened", WRITER, state, texts, NEVER), tokens(draw, n, t_src)
+        found = reference.run("written", WRITER, state, src, BOS, NEVER, LENGTH)
+        rows = found["tokens"].tolist()
+        distinct = [len(set(row)) for row in rows]
+        if found["gap"] > 1e-3 and min(distinct) > 2 and sum(distinct) > 4 * n and len({*map(tuple, rows)}) == n:
+            return state, src, found["tokens"]
 
 
 def ending(draw, reference, n: int, t_src: int, every_row: bool):
-    """A writer, its sources, and a token to end with: written by every row or by some, not at once by all."""
+    """A writer, its sources, and a token to end with: written by every row or by some, not at once by all, and with
+    something else to write after it, so that a row that goes on shows."""
     while True:
         state, src, written = writer(draw, reference, n, t_src)
         for eos in draw.rng.permutation(VOCAB).tolist():
             there = written == eos
-            first = {row.tolist().index(True) for row in there if row.any()}
-            if eos != BOS and len(first) > 1 and max(first) < LENGTH - 2 and there.any(dim=1).all() == every_row:
+            first = {row: there[row].tolist().index(True) for row in range(n) if there[row].any()}
+            if eos == BOS or len({*first.values()}) < 2 or (len(first) == n) != every_row:
+                continue
+            last = max(first.values()) if every_row else LENGTH - 1
+            goes_on = any(not there[row, place + 1 : last + 1].all() for row, place in first.items())
+            if goes_on and max(first.values()) < LENGTH - 2:
                 return state, src, eos
 
 

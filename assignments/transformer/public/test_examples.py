@@ -16,7 +16,11 @@ SIZES = [9, 6, 2, 8, 2]  # vocab, d_model, heads, d_ff, layers
 
 def random_state(draw, module: nn.Module) -> dict[str, Tensor]:
     """Other values for every parameter of one of the library's modules."""
-    return {name: draw.tensor(*item.shape) / max(2, item.shape[-1]) ** 0.5 for name, item in module.named_parameters()}
+    state = {name: draw.tensor(*item.shape) / max(2, item.shape[-1]) ** 0.5 for name, item in module.named_parameters()}
+    for name, item in state.items():
+        if "in_proj" in name:
+            item[: 2 * len(item) // 3] *= 3  # queries and keys: so that scores lie far apart
+    return state
 
 
 def our_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -155,12 +159,8 @@ class Library(nn.Module):
         super().__init__()
         options = {"dropout": 0.0, "batch_first": True}
         self.embed = nn.Embedding(vocab, d_model)
-        self.encoder = nn.ModuleList(
-            nn.TransformerEncoderLayer(d_model, heads, d_ff, **options) for _ in range(layers)
-        )
-        self.decoder = nn.ModuleList(
-            nn.TransformerDecoderLayer(d_model, heads, d_ff, **options) for _ in range(layers)
-        )
+        self.encoder = nn.ModuleList(nn.TransformerEncoderLayer(d_model, heads, d_ff, **options) for _ in range(layers))
+        self.decoder = nn.ModuleList(nn.TransformerDecoderLayer(d_model, heads, d_ff, **options) for _ in range(layers))
         self.out = nn.Linear(d_model, vocab)
 
     def forward(self, src: Tensor, tgt: Tensor) -> Tensor:
