@@ -17,7 +17,7 @@ import math
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 from transformer import Transformer, greedy_decode_cached, positional_encoding
 
 LETTERS, LENGTH = 12, 8  # letters in the alphabet, letters in a sequence
