@@ -26,9 +26,10 @@ def page() -> str:
     for name in assignment_names(ROOT):
         parts.append("\n".join(_assignment(load_assignment(name, ROOT))))
     lists = tomllib.loads(READING.read_text("utf-8"))
-    parts.append(
-        "\n".join(_list("To come", "computed by an assignment that is still to be written", lists["later"], "where"))
-    )
+    if later := lists.get("later"):
+        parts.append(
+            "\n".join(_list("To come", "computed by an assignment that is still to be written", later, "where"))
+        )
     parts.append(
         "\n".join(_list("Reading", "what cannot be computed in homework, and why", lists["reading"], "reason"))
     )

@@ -505,7 +505,10 @@ def test_everything_odd_at_once_keeps_full_marks_in_the_whole_suite(engine: Engi
     assert run.notes == ("conv (1).py is graded as conv.py",)
 
 
-@pytest.mark.parametrize("name", ["attention", "autoencoder", "gcn", "lstm", "regularization", "resnet"])
+ELSEWHERE = ["attention", "autoencoder", "gcn", "lstm", "regularization", "resnet", "transformer"]
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
 def test_everything_odd_at_once_keeps_full_marks_elsewhere(engine: Engine, tmp_path: Path, name: str) -> None:
     chosen = [check.name for check in points(load_assignment(name)) if check.kind in ("agreement", "dtype")]
     (tmp_path / "mine.py").write_text(habitual(name))

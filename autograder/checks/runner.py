@@ -16,7 +16,7 @@ from autograder.sandbox.steps import Request, Submission, perform
 from autograder.sandbox.worker import describe
 
 BELOW = 'below `if __name__ == "__main__":`'
-PACKAGES = ("numpy", "scipy", "torch", "matplotlib")  # that code may import where it is graded
+PACKAGES = ("numpy", "scipy", "torch", "matplotlib", "tqdm")  # that code may import where it is graded
 NO_PACKAGE = (
     "{} is not there where your code is graded, on Gradescope or elsewhere: there are Python's own modules, NumPy, "
     "SciPy, PyTorch and Matplotlib, and of your own files only this one. Take the import out, or put it, with the code "

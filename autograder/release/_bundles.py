@@ -135,10 +135,11 @@ def _package_files(package: Path) -> Iterator[Path]:
 
 
 def _requirements(root: Path) -> list[str]:
-    """What the package needs at run time, as pyproject.toml says, and what plots: many a student's file imports it."""
+    """What the package needs at run time, as pyproject.toml says, and what experiments use: many a student's file
+    imports it."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    plots = [name for name in project["optional-dependencies"]["notebook"] if name.startswith("matplotlib")]
-    return [*project["dependencies"], *plots]
+    notebook = project["optional-dependencies"]["notebook"]
+    return [*project["dependencies"], *(name for name in notebook if name.startswith(("matplotlib", "tqdm")))]
 
 
 def _refuse_leaks(assignment: Assignment, starter: Bundle) -> None:
