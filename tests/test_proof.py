@@ -210,7 +210,9 @@ def sorting(x: Tensor, w: Tensor) -> tuple[Tensor, ...]:
 def with_numpy_constants(x: Tensor, w: Tensor) -> Tensor:
     scale = torch.from_numpy(np.linspace(1, 2, x.shape[1]))
     mask = torch.as_tensor(np.tri(x.shape[0], dtype=bool))
-    return (x * scale) @ w + (mask.to(x.dtype) @ x) @ w + np.float64(0.5) + np.pi * torch.tensor(np.eye(x.shape[0]))[:, :1]
+    return (
+        (x * scale) @ w + (mask.to(x.dtype) @ x) @ w + np.float64(0.5) + np.pi * torch.tensor(np.eye(x.shape[0]))[:, :1]
+    )
 
 
 def linked_reads(x: Tensor, w: Tensor) -> Tensor:
@@ -398,12 +400,14 @@ def test_an_honest_way_of_writing_it_follows(name: str) -> None:
 @pytest.mark.skipif(importlib.util.find_spec("einops") is None, reason="einops is not installed")
 def test_einops_follows() -> None:
     einops = pytest.importorskip("einops")
-    follows(lambda x, w: einops.rearrange(x, "(a b) d -> a (b d)", b=2) + einops.repeat(w[0, 0], " -> 3 12"), (6, 6), (6, 6))
+    follows(
+        lambda x, w: einops.rearrange(x, "(a b) d -> a (b d)", b=2) + einops.repeat(w[0, 0], " -> 3 12"), (6, 6), (6, 6)
+    )
 
 
 # Steps of the worker ----------------------------------------------------------------------------------------------
 
-MODULES = '''
+MODULES = """
 import copy
 
 import torch
@@ -439,7 +443,7 @@ class Twice(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dout):
         return 2 * dout
-'''
+"""
 HELPERS = '''
 import torch
 

@@ -15,6 +15,7 @@ import json
 import math
 import sys
 import weakref
+from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -83,11 +84,21 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self._refuse_more()
         kwargs = kwargs or {}
+        if _is_composite(func):
+            return self._taken_apart(func, args, kwargs)
         entry = [_name(func), [self._packed(item) for item in args], {key: self._packed(kwargs[key]) for key in kwargs}]
         result = func(*args, **kwargs)
         outs = [self._out(item) for item in (result if isinstance(result, tuple | list) else (result,))]
         self.operations.append([*entry, outs])
         return result
+
+    def _taken_apart(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """In inference mode operations come whole that are made of others: those are written down."""
+        super().__enter__()  # type: ignore[no-untyped-call]
+        try:
+            return func.decompose(*args, **kwargs)
+        finally:
+            super().__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def backward(self, cotangents: list[torch.Tensor]) -> None:
         """The step goes backward from here, with these cotangents, which will be fresh too."""
@@ -216,6 +227,12 @@ def goes_backward(cotangents: list[Any]) -> None:
     """Tell the recorder, if one is on."""
     for recorder in CURRENT:
         recorder.backward([item for item in cotangents if isinstance(item, torch.Tensor)])
+
+
+@cache
+def _is_composite(operation: Any) -> bool:
+    """Whether an operation is made of others."""
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operation.name(), "CompositeImplicitAutograd"))
 
 
 def _name(operation: Any) -> str:

@@ -1,6 +1,5 @@
-"""What attention's checks run beside the submission. It reports what happened and does not judge."""
+"""What attention's checks run beside the submission."""
 
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -18,37 +17,6 @@ def attention_output(submission: ModuleType, *args: Any) -> Any:
     if not isinstance(returned, tuple | list) or len(returned) != 2:
         raise ContractError(f"attention_forward must return (out, cache); it returned {type(returned).__name__}")
     return returned[0]
-
-
-def streaming_kept(submission: ModuleType, q: Tensor, k: Tensor, v: Tensor, causal: bool) -> dict[str, Any]:
-    """StreamingAttention's output, and how many numbers are kept for its backward pass.
-
-    Counted are the tensors that autograd saves, and those in attributes of ctx, which is the output's grad_fn.
-    """
-    saved: list[int] = []
-
-    def note(tensor: Tensor) -> Tensor:
-        saved.append(tensor.numel())
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        out = submission.StreamingAttention.apply(*(item.requires_grad_() for item in (q, k, v)), causal)
-    attributes = sum(tensor.numel() for tensor in _tensors(getattr(out.grad_fn, "__dict__", {})))
-    return {"out": out, "kept": sum(saved) + attributes}
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """Every tensor in nested lists, tuples and dicts."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict | list | tuple | set):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(item)
-
-
-def draw_streaming(generator: torch.Generator) -> list[Any]:
-    """q, k, v and causal, of the race on a GPU."""
-    return [*(torch.randn(16, 4096, 64, generator=generator, device=generator.device) for _ in range(3)), True]
 
 
 def library_streaming(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:

@@ -138,19 +138,7 @@ def projection_gradient(submission: ModuleType, x: Tensor, k: int, points: Tenso
     return torch.autograd.grad(projected, x, cotangent)[0]
 
 
-def draw_projection(generator: torch.Generator) -> list[Any]:
-    """x, k, points and cotangent, of the race on a GPU: four components far above the noise."""
-
-    def drawn(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, device=generator.device)
-
-    scores, directions = torch.linalg.qr(drawn(512, 4)).Q, torch.linalg.qr(drawn(16_384, 4)).Q
-    scores = scores * torch.tensor([90.0, 70.0, 50.0, 40.0], device=generator.device)
-    x = scores @ directions.T + 0.01 * drawn(512, 16_384) + drawn(16_384)
-    return [x, 4, drawn(4, 16_384), drawn(4, 16_384)]
-
-
-def library_projection_gradient(_: ModuleType, x: Tensor, k: int, points: Tensor, cotangent: Tensor) -> Any:
+def library_projection_gradient(x: Tensor, k: int, points: Tensor, cotangent: Tensor) -> Any:
     """With the library's singular value decomposition, for comparison."""
 
     class Library:

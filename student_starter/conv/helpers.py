@@ -58,12 +58,6 @@ def lenet_step(submission: ModuleType, images: torch.Tensor, cotangents: torch.T
     return {"outputs": outputs, "norms": norms}
 
 
-def draw_conv2d_fast(generator: torch.Generator) -> list[torch.Tensor]:
-    """x, w and b of the race on a GPU."""
-    shapes = (32, 64, 56, 56), (128, 64, 3, 3), (128,)
-    return [torch.randn(shape, generator=generator, device=generator.device) for shape in shapes]
-
-
 def library_conv2d_fast(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """The library's own operation, for comparison."""
     return nn.functional.conv2d(x, w, b)

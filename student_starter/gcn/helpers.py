@@ -117,13 +117,6 @@ def _model(submission: ModuleType, w0: Tensor, w1: Tensor) -> torch.nn.Module:
     return made
 
 
-def draw_gcn_fast(generator: torch.Generator) -> list[torch.Tensor]:
-    """x, w0, w1, edge_index and value, of the race on a GPU."""
-    made = {"generator": generator, "device": generator.device}
-    x, w0, w1 = (torch.randn(*shape, **made) / 4 for shape in ((200_000, 64), (64, 32), (32, 7)))
-    return [x, w0, w1, torch.randint(200_000, (2, 2_000_000), **made), torch.rand(2_000_000, **made)]
-
-
 def library_gcn_fast(x: Tensor, w0: Tensor, w1: Tensor, edge_index: Tensor, value: Tensor) -> Tensor:
     """With the library's sparse matrix, for comparison."""
     matrix = torch.sparse_coo_tensor(edge_index.flip(0), value, (len(x), len(x)), check_invariants=False)

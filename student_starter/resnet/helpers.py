@@ -210,16 +210,3 @@ def _in_a_row(original: Callable[..., Any]) -> Callable[..., Any]:
         return x
 
     return forward
-
-
-def draw_residual_fast(generator: torch.Generator) -> list[Any]:
-    """x and a block's state, of the race on a GPU."""
-
-    def drawn(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=generator, device=generator.device)
-
-    state = {f"conv{i}.weight": drawn(128, 128, 3, 3) / 34 for i in (1, 2)}
-    for norm in ("bn1", "bn2"):
-        state |= {f"{norm}.{entry}": drawn(128) for entry in ("weight", "bias", "running_mean")}
-        state[f"{norm}.running_var"] = drawn(128).abs() + 0.1
-    return [drawn(32, 128, 56, 56), state]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 State = dict[str, Tensor]
 
@@ -88,6 +89,37 @@ def decoded(
 ) -> Any:
     """What `greedy_decode` or `greedy_decode_cached` writes with a Transformer of these parameters."""
     return getattr(submission, function)(loaded(submission, sizes, state), src, bos, eos, max_len)
+
+
+class _Choices(TorchFunctionMode):
+    """Notes what is chosen from: the inputs of argmax and max over the tokens."""
+
+    def __init__(self, rows: int, vocab: int) -> None:
+        super().__init__()
+        self.shape, self.seen = (rows, -1, vocab), list[Tensor]()
+
+    def note(self, logits: Tensor) -> None:
+        """The last place's logits of each row, whatever their shape."""
+        self.seen.append(logits.reshape(self.shape)[:, -1])
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in ("argmax", "max", "topk") and args[0].shape[-1] == self.shape[-1]:
+            self.note(args[0])
+        return func(*args, **(kwargs or {}))
+
+
+def scored(
+    submission: ModuleType, sizes: list[int], state: State, src: Tensor, bos: int, eos: int, max_len: int
+) -> Any:
+    """What greedy_decode_cached writes, and the logits (steps, N, vocab) that each token was chosen by: what `out`
+    gives, or, where the program does without calling it, what it takes the largest of."""
+    model = loaded(submission, sizes, state)
+    given, chosen = _Choices(len(src), sizes[0]), _Choices(len(src), sizes[0])
+    model.out.register_forward_hook(lambda _, inputs, logits: given.note(logits))
+    with chosen:
+        tokens = submission.greedy_decode_cached(model, src, bos, eos, max_len)
+    seen = given.seen or chosen.seen
+    return {"tokens": tokens, "logits": torch.stack(seen) if seen else None}
 
 
 def sharpened(
