@@ -313,9 +313,9 @@ def test_arrows_between_rooms_never_form_a_ring() -> None:
         ("assignment", {"errors"}),
         ("results", {"errors", "plain"}),
         ("sandbox", {"errors"}),
-        ("checks", {"assignment", "errors", "sandbox"}),
+        ("checks", {"assignment", "errors", "sandbox", "submission"}),
         ("suite", {"assignment", "checks", "errors", "sandbox"}),
-        ("local", {"assignment", "checks", "errors", "sandbox", "submission", "suite"}),
+        ("local", {"assignment", "checks", "errors", "plain", "sandbox", "submission", "suite"}),
     ],
 )
 def test_a_room_uses_only_what_lies_below_it(room: str, may_use: set[str]) -> None:

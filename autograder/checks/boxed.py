@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
+from autograder.checks.failure import Raised
 from autograder.checks.runner import Answer
 from autograder.errors import GraderError
 from autograder.sandbox import wire
 from autograder.sandbox.box import Sandbox, Worker
 from autograder.sandbox.limits import Limits, WorkerLost
 from autograder.sandbox.steps import Request
-from autograder.sandbox.worker import Sources
+from autograder.sandbox.worker import MAX_FAILED, Sources
 
 LEAST_SECONDS = 0.1  # for a call
 CHECK_CALLS = 6  # a check may take as long as so many calls that take their limit
@@ -62,9 +63,12 @@ class BoxedRunner:
         """Start the worker and import the submission; an answer only where that fails."""
         if self._worker is not None:
             return None
-        self._worker = self._stack.enter_context(self.sandbox.worker(self.sources, self.limits))
-        answer = self._asked({"import": self.text}, self.limits.call_seconds)
+        answer = self._import()
         return None if answer.ok else answer
+
+    def _import(self) -> Answer:
+        self._worker = self._stack.enter_context(self.sandbox.worker(self.sources, self.limits))
+        return self._asked({"import": self.text}, self.limits.call_seconds)
 
     def _asked(self, what: Any, most: float) -> Answer:
         """One exchange with the worker, within `most` seconds and what is left of the check and the run."""
@@ -117,7 +121,12 @@ class BoxedRunner:
         self.close()
 
 
-def import_failure(runner: BoxedRunner) -> Answer | None:
-    """Import the submission once, for its own sake; an answer only where that fails."""
+def imported(runner: BoxedRunner) -> tuple[Answer | None, list[Answer]]:
+    """Import the submission once, for its own sake: an answer where that fails, and one for each statement that failed
+    although the import went on."""
     with runner:
-        return runner._start()
+        answer = runner._import()
+    if not answer.ok:
+        return answer, []
+    failed = answer.value if isinstance(answer.value, list) else []
+    return None, [Answer(raised=Raised.from_wire(each)) for each in failed[:MAX_FAILED]]

@@ -4,30 +4,36 @@ Commands come as JSON over a socket pair, a worker's descriptors beside them. Ru
 operation (a parallel one before the fork hangs the children's first), and is killed with the grader.
 """
 
+import gc
+import importlib
 import json
 import os
 import signal
 import socket
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from autograder.sandbox import linux
 from autograder.sandbox.confine import Cell, Confinement, confine, interpreter_paths
+from autograder.sandbox.courtesy import without_compiler
 from autograder.sandbox.users import reap, sweep
 from autograder.sandbox.watch import memory
 from autograder.sandbox.worker import Sources, serve
 
 
-def main(control: socket.socket, root: Path) -> None:
-    """Serve until the grader hangs up. `root` is the folder of cells, which workers must be able to reach."""
+def main(control: socket.socket, root: Path, warm: Sequence[str] = ()) -> None:
+    """Serve until the grader hangs up. `root` is the folder of cells, which workers must be able to reach; `warm` names
+    public modules that the submission imports, which is done here once, with all that they set up (a list of fonts)."""
     if sys.platform.startswith("linux"):
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         with suppress(OSError):  # gVisor lets no other than init be one: orphans are found by their user there
             linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
+    _warm_up(warm, root)
     interpreter_paths()  # looked up once, for all forks
     mounts = _make_reachable(root)
     _answer(control, {"ready": True, "mounts": mounts, "memory": memory([os.getpid()])})
@@ -40,6 +46,18 @@ def main(control: socket.socket, root: Path) -> None:
             _answer(control, {"pid": _spawn(command, descriptors)})
         else:
             _answer(control, {"status": _end(command)})
+
+
+def _warm_up(names: Sequence[str], root: Path) -> None:
+    """Import them; what cannot be imported is left to the workers, as all others are."""
+    if names and not os.access(os.path.expanduser("~"), os.W_OK):
+        os.environ["MPLCONFIGDIR"] = str(root / "matplotlib")  # else it makes a folder that nobody removes
+    for name in names:
+        with suppress(Exception):
+            importlib.import_module(name)
+    if names:
+        gc.collect()
+        gc.freeze()  # or every worker's first collection copies the pages of all of it
 
 
 def _answer(control: socket.socket, reply: dict[str, Any]) -> None:
@@ -100,7 +118,10 @@ def _become_worker(command: dict[str, Any], descriptors: list[int], parent: int)
     if command["processor"] is not None:  # for good: once confined, there is no call to leave it
         os.sched_setaffinity(0, {command["processor"]})
     cell = Cell(Path(command["folder"]), tuple(map(Path, command["readable"])), command["uid"], command["memory_mb"])
-    confine(cell, Confinement(**command["confinement"]), parent)
+    confinement = Confinement(**command["confinement"])
+    confine(cell, confinement, parent)
+    if not confinement.processes:
+        without_compiler()
     sources = Sources(command["name"], Path(command["path"]), Path(command["helpers"]) if command["helpers"] else None)
     serve(3, 4, sources, command["reply_bytes"])
 
