@@ -12,6 +12,7 @@ from rich.console import Console
 
 from autograder import __version__
 from autograder.errors import DeepgradeError, GraderError, UsageError
+from autograder.plain import degrade_signs
 from autograder.sandbox.confine import LEVELS
 
 EXIT_FAULT, EXIT_USAGE = 3, 64
@@ -212,6 +213,7 @@ def new(name: str) -> None:
 
 def main() -> None:
     """Run the command line; every error ends in one message."""
+    degrade_signs(sys.stdout, sys.stderr)
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:

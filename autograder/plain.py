@@ -1,5 +1,7 @@
 """Text and numbers made safe to write, print and show, and files written whole. Knows nothing of grading."""
 
+import codecs
+import io
 import math
 import os
 import re
@@ -7,11 +9,32 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TextIO, Union, get_args, get_origin
 
 # Controls but tab and newline, and what turns the direction of text around: none may reach a terminal or a page.
 UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 LARGEST_INT = 1 << 128  # seeds are as long; JSON knows no limit, but its readers do
+# Signs of ours in letters that every console has; any other sign becomes a question mark there.
+LETTERS = str.maketrans(
+    {"✓": "+", "✗": "x", "⊘": "-", "◐": "~", "◷": "?", "≈": "~", "⚠": "!", "…": "...", "–": "-", "−": "-", "·": ".",
+     "×": "x", "“": '"', "”": '"', "’": "'", "→": "->", "≤": "<=", "≥": ">=", "█": "#", "░": ".", "─": "-", "━": "-",
+     "│": "|", "╸": "-", "╺": "-"}
+)  # fmt: skip
+
+
+def degrade_signs(*streams: TextIO) -> None:
+    """Let streams show what their encoding lacks (a console of Windows, an ASCII log) in plain letters."""
+
+    def letters(error: UnicodeError) -> tuple[str, int]:
+        if not isinstance(error, UnicodeEncodeError):
+            raise error
+        plain = error.object[error.start : error.end].translate(LETTERS)
+        return plain.encode("ascii", "replace").decode(), error.end
+
+    codecs.register_error("letters", letters)
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="letters")
 
 
 def write_whole(path: Path, text: str) -> Path:

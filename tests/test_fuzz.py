@@ -192,6 +192,7 @@ PYTHON_WORDS = words(
     *('"""', "'''", "\n    ", "\n%matplotlib inline\n", "\n!ls\n", "%%time\n", "double?", "x = !ls\n", "\nglobal x\n"),
     *("# coding: latin-1\n", "# coding: utf-16\n", "# -*- coding: undefined -*-\n", "f'{x!r:>{y}}'", "\\N{x}"),
     *("from __future__ import annotations\n", "from m import *\n", "match x:\n    case _: pass\n", "type X = int\n"),
+    *("\n<<<<<<< a\n", "\n=======\n", "\n>>>>>>> b\n", "%md\n", "globals()['x'] = 1\n", "pip install x\n"),
     *("(" * 200, "-" * 2000, "not " * 500, "9" * 5000),
 )
 JSON_WORDS = words('{ } [ ] : , null true NaN -Infinity 1e999 0 4 3 5 " "\\ud800" "cells"', "[" * 2000, "9" * 5000)
@@ -328,7 +329,7 @@ def taken(path: Path) -> Submission | None:
 def test_any_bytes_are_a_module_or_refused(data: bytes) -> None:
     found = taken(put("mini.py", data))
     if found is not None:
-        assert found.path.read_bytes() == data
+        assert found.path.read_bytes() == data or found.notes, "what is not left as it is, is told"
         assert all(isinstance(note, str) for note in _unusual_imports(found.source, "mini"))
 
 
@@ -387,6 +388,53 @@ def test_any_cells_become_a_module_or_are_refused(sources: list[str]) -> None:
     found = taken(put("mini.ipynb", json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": cells})))
     if found is not None:
         ast.parse(found.source)
+
+
+MARKS = [
+    "\n<<<<<<< a\n",
+    "\n=======\n",
+    "\n>>>>>>> b\n",
+    "def f(\n",
+    "class A:\n  x = (\n",
+    "@f\n",
+    "globals()['x'] = 1\n",
+]
+LITTER = st.lists(
+    st.sampled_from([word.decode() for word in PYTHON_WORDS] + MARKS) | st.text(max_size=20), max_size=12
+).map(lambda pieces: "".join(pieces).replace("\0", "").encode("utf-8", "replace").decode())  # fmt: skip
+DEFINED = [ast.dump(node) for node in ast.parse(CODE).body if not isinstance(node, ast.Expr)]
+
+
+@fuzzed("\x1f", "'''", "(" * 5000, "\\", "\n<<<<<<< a\n", "\f)", "\fx = (", "# coding: idna", "\n  x", litter=LITTER)
+def test_whatever_stands_below_a_module_costs_it_nothing(litter: str) -> None:
+    found = taken(put("mini.py", f"{CODE}\n\nlitter\n{litter}"))
+    assert found is not None
+    assert found.source.split("\n")[: CODE.count("\n")] == CODE.split("\n")[:-1], "every line is where it was"
+    assert [ast.dump(node) for node in ast.parse(found.source).body][1 : 1 + len(DEFINED)] == DEFINED
+
+
+@fuzzed("'''", "(" * 5000, "%%time", "%%writefile mini.py\n", "x = '\udc80'", "del double", "\0", litter=LITTER)
+def test_whatever_stands_in_another_cell_costs_a_notebook_nothing(litter: str) -> None:
+    cells = [
+        {"cell_type": "code", "metadata": {}, "outputs": [], "source": source} for source in (CODE, f"litter\n{litter}")
+    ]
+    found = taken(put("mini.ipynb", json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": cells})))
+    assert found is not None
+    kept = {ast.dump(node) for node in ast.parse(found.source).body}
+    assert kept >= {each for each in DEFINED if each.startswith(("FunctionDef", "ClassDef", "Assign"))}
+
+
+@fuzzed(tree=TREE)
+def test_what_a_notebook_shows_changes_nothing(tree: Any) -> None:
+    shown = json.loads(json.dumps(BOOK))
+    for cell in shown["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [tree]
+        else:
+            cell["attachments"] = {"outputs": tree}
+    found, bare = taken(put("shown.ipynb", json.dumps(shown))), taken(put("bare.ipynb", json.dumps(BOOK)))
+    assert found is not None and bare is not None
+    assert found.source == bare.source
 
 
 NAMES = st.text(max_size=40) | st.sampled_from(

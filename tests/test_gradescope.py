@@ -123,9 +123,11 @@ def test_a_hostile_submission_in_a_zip_reads_nothing_and_writes_no_results(home:
     assert "of the course" not in told
 
 
-def test_a_submission_that_ends_its_process_still_has_every_line(home: Path) -> None:
-    found = graded(home, f"{REFERENCE}\nimport os\nos._exit(0)\n")
-    assert (score(found), status(found), len(found["tests"])) == (0, "graded", CHECKS)
+@pytest.mark.parametrize(("text", "earned"), [(f"{REFERENCE}\nimport os\n", 100), ("import os\nx = 1\n", 0)])
+def test_a_submission_that_ends_its_process_still_has_every_line(home: Path, text: str, earned: float) -> None:
+    """What the tasks need of it, if anything, is graded."""
+    found = graded(home, f"{text}os._exit(0)\n")
+    assert (score(found), status(found), len(found["tests"])) == (earned, "graded", CHECKS)
     assert "ended the whole process" in found["output"]
 
 

@@ -168,7 +168,7 @@ def test_the_stub_scores_nothing(graded: Grade) -> None:
 
 
 UNIMPORTABLE = {
-    "a syntax error": ("def broken(:\n", "SyntaxError"),
+    "no Python at all": ("def broken(:\n", "SyntaxError"),
     "a missing package": ("import no_such_package\n", "ModuleNotFoundError: No module named 'no_such_package'"),
     "an exit": ("import os\nos._exit(0)\n", "ended the whole process"),
     "a system exit": ("raise SystemExit\n", "SystemExit"),

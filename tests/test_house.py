@@ -314,9 +314,9 @@ def test_arrows_between_rooms_never_form_a_ring() -> None:
         ("results", {"errors", "plain"}),
         ("sandbox", {"errors"}),
         ("proof", {"errors", "sandbox"}),
-        ("checks", {"assignment", "errors", "proof", "sandbox"}),
+        ("checks", {"assignment", "errors", "proof", "sandbox", "submission"}),
         ("suite", {"assignment", "checks", "errors", "proof", "sandbox"}),
-        ("local", {"assignment", "checks", "errors", "sandbox", "submission", "suite"}),
+        ("local", {"assignment", "checks", "errors", "plain", "sandbox", "submission", "suite"}),
     ],
 )
 def test_a_room_uses_only_what_lies_below_it(room: str, may_use: set[str]) -> None:

@@ -1,6 +1,7 @@
 """Whatever is handed in that cannot be graded: one message that says what is wrong and what to do, the status
 `unreadable`, valid results, and bounded time and memory. Through `grade`; details of reading are in test_submission."""
 
+import gzip
 import io
 import json
 import os
@@ -122,11 +123,21 @@ def build(name: str, builder: Callable[[Path], object]) -> Make:
     return make
 
 
-def nested() -> bytes:
+def nested(inner: bytes = b"") -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as made:
-        made.writestr("mini.py", CODE)
+        made.writestr("inner.zip" if inner else "mini.py", inner or CODE)
     return buffer.getvalue()
+
+
+def zeros(path: Path) -> None:
+    """A tar that is small and says that it holds a gigabyte."""
+    info = tarfile.TarInfo("data.bin")
+    info.size = 1 << 30
+    with gzip.open(path, "wb", compresslevel=1) as made:
+        made.write(info.tobuf())
+        for _ in range(257):
+            made.write(b"\0" * (1 << 20))
 
 
 CASES: dict[str, tuple[Make, str]] = {
@@ -138,27 +149,31 @@ CASES: dict[str, tuple[Make, str]] = {
     "a fifo": (build("mini.py", os.mkfifo), "neither a file nor a folder"),
     "a link": (build("mini.py", lambda path: path.symlink_to("/etc/passwd")), "is a link"),
     "a pdf": (write("mini.pdf", b"%PDF-1.4"), "is not a .py, .ipynb or .zip"),
-    "a pdf, renamed": (write("mini.py", b"%PDF-1.4\n\0\xe2"), "not a text file"),
+    "a pdf, renamed": (write("mini.py", b"%PDF-1.4\n\0\xe2"), "it is a PDF"),
     "a compiled module": (write("mini.py", b"\xa7\r\r\n\0\0\0\0"), "not a text file"),
-    "UTF-16": (write("mini.py", "x = 1".encode("utf-16")), "UTF-16"),
-    "a tar": (build("mini.tar", lambda path: tarred(path, "w")), "is not a .py, .ipynb or .zip"),
+    "half of UTF-16": (write("mini.py", "x = 1".encode("utf-16")[:-1]), "not utf-16: truncated data"),
+    "a tar": (build("mini.tar", lambda path: tarred(path, "w")), "mini.py is a link, not a file"),
+    "a tar that is none": (write("mini.tar.gz", CODE), "damaged, or not a tar"),
+    "a tar of zeros": (build("mini.tgz", zeros), "unpacks to more than 256 MiB"),
     "a tar, renamed": (build("mini.zip", lambda path: tarred(path, "w:gz")), "damaged, or not a zip"),
     "a rar, renamed": (write("mini.zip", b"Rar!\x1a\x07\x01\0" * 50), "damaged, or not a zip"),
     "an empty zip": (build("mini.zip", archive), "there is no mini.py"),
-    "a zip in a zip": (build("mini.zip", lambda path: archive(path, ("hw.zip", nested()))), "only hw.zip"),
+    "a zip in a zip in a zip": (
+        build("mini.zip", lambda path: archive(path, ("a.zip", nested(nested())))),
+        "only a.zip",
+    ),
+    "a bomb in a zip": (build("mini.zip", lambda path: archive(path, ("a.zip", b"\0" * (99 << 20)))), "only a.zip"),
     "a zip, cut": (write("mini.zip", nested()[:-30]), "damaged, or not a zip"),
     "a member outside": (build("mini.zip", lambda path: archive(path, ("../mini.py", CODE))), "outside of the archive"),
     "a member without a name": (build("mini.zip", lambda path: archive(path, ("", CODE))), "there is no mini.py"),
     "a link in a zip": (build("mini.zip", linked), "is a link"),
     "a bomb": (build("mini.zip", lambda path: archive(path, ("mini.py", b"#" * (200 << 20)))), "larger than 5 MiB"),
-    "a bomb of names": (build("mini.zip", overlapping), "there is no mini.py"),
-    "two of them": (
-        build("mini.zip", lambda path: archive(path, ("a/mini.py", CODE), ("b/mini.py", CODE))),
-        "several to choose from",
-    ),
+    "a bomb of names": (build("mini.zip", overlapping), "a.py"),
     "3000 levels": (build("hw", lambda path: levels(path, 3000)), "there is no mini.py"),
-    "12000 files": (build("hw", lambda path: crowded(path, 12_000, 3)), "more than 10000 files"),
-    "a notebook of brackets": (write("mini.ipynb", b'{"cells":' + b"[" * 10**6), "is not JSON"),
+    "52000 files": (build("hw", lambda path: crowded(path, 52_000, 3)), "more than 50000 files"),
+    "a notebook of brackets": (write("mini.ipynb", b'{"cells":' + b"[" * 10**6 + b"}"), "is not JSON"),
+    "a notebook that shows brackets": (write("mini.ipynb", b'{"outputs":' + b"[" * (4 << 20)), "too large to be read"),
+    "a notebook of text": (write("mini.ipynb", b'{"cells": "' + b"x" * (11 << 20)), "more than 10 MiB of text"),
     "a notebook without cells": (write("mini.ipynb", book()), "has no code"),
     "a notebook of cells that are none": (write("mini.ipynb", book(cells=[[], 1])), "cell 1 has no text"),
     "a notebook of the future": (write("mini.ipynb", book(nbformat=9)), "has the notebook format 9"),
@@ -168,10 +183,13 @@ CASES: dict[str, tuple[Make, str]] = {
         "is a notebook in julia",
     ),
     "a notebook of outputs": (
-        write("mini.ipynb", book(cells=[{"cell_type": "code", "source": "", "outputs": ["x" * (11 << 20)]}])),
+        write("mini.ipynb", book(cells=[{"cell_type": "code", "source": "", "outputs": ["x" * (41 << 20)]}])),
         "Clear the notebook's outputs",
     ),
-    "a module, renamed": (write("mini.ipynb", CODE), "is not JSON"),
+    "a notebook of no code but outputs": (
+        write("mini.ipynb", book(cells=[{"cell_type": "code", "source": "", "outputs": ["x" * (11 << 20)]}])),
+        "has no code",
+    ),
 }
 
 

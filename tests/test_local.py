@@ -118,10 +118,12 @@ def check(folder: Path, warm: subprocess.Popen[str]) -> Check:
 def cold_check(folder: Path) -> Check:
     """The same by a Python of its own, which may lack anything."""
 
-    def run(*arguments: str, without: str = "") -> Done:
+    def run(*arguments: str, without: str = "", encoding: str = "utf-8") -> Done:
         asked = json.dumps([str(folder / "check.py"), arguments, without.split()])
+        command = [COMMAND[0], "-P", "-s", *COMMAND[2:]]  # as -I, but it reads the encoding
+        environment = ENVIRONMENT | {"PYTHONIOENCODING": encoding}
         done = subprocess.run(
-            [*COMMAND, asked], env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
+            [*command, asked], env=environment, capture_output=True, encoding=encoding, timeout=300, check=False
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
@@ -181,7 +183,7 @@ def test_a_wrong_answer_is_told_as_by_the_grader(folder: Path, check: Check, old
 
 
 UNUSABLE = {
-    "a syntax error": ("x = 1\ndef broken(:\n", "mini.py cannot be imported: SyntaxError at line 2"),
+    "no Python at all": ("\ndef broken(:\n", "mini.py cannot be imported: SyntaxError at line 2"),
     "a missing package": ("import no_such_package\n", "ModuleNotFoundError at line 1: No module named"),
     "a missing package, explained": ("import no_such_package\n", "`no_such_package` is not there where your code is"),
     "an exit": ("raise SystemExit(0)\n", "mini.py cannot be imported: SystemExit at line 1"),
@@ -217,6 +219,41 @@ def test_a_notebook_that_was_exported_as_a_module_passes(folder: Path, check: Ch
     magic = "get_ipython().run_line_magic('matplotlib', 'inline')\nget_ipython().system('ls')\n"
     (folder / "mini.py").write_text(f"# coding: utf-8\n{magic}{REFERENCE}")
     assert check("mini.py").code == 0
+
+
+BROKEN = {
+    "a task that does not parse": ("return 2 * x", "return (2 * x", "Left out of what is graded: `double`"),
+    "a package": (
+        "import torch\n",
+        "import torch\nimport no_such_package\n",
+        "Only what uses it fails: ModuleNotFound",
+    ),
+    "a line for IPython": (
+        "import torch\n",
+        "import torch\n!pip install x\n",
+        "as only IPython understands it: line 5",
+    ),
+}
+
+
+@pytest.mark.parametrize("without", ["", "parso"])
+@pytest.mark.parametrize(("old", "new", "told"), BROKEN.values(), ids=BROKEN.keys())
+def test_what_is_left_out_is_told_as_by_the_grader(
+    folder: Path, check: Check, old: str, new: str, told: str, without: str
+) -> None:
+    (folder / "mini.py").write_text(REFERENCE.replace(old, new))
+    done = check("mini.py", without=without)
+    assert done.code == (1 if old == "return 2 * x" else 0), done.out
+    assert told in done.out
+    assert no_traceback(done)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_console_that_lacks_our_signs_gets_letters(folder: Path, cold_check: Check, encoding: str) -> None:
+    (folder / "mini.py").write_text(f"{REFERENCE}\nprint('≤ – é 作')\nimport no_such_package\n", "utf-8")
+    done = cold_check("mini.py", encoding=encoding)
+    assert (done.code, done.err) == (0, "")
+    assert f"+ {EXAMPLE}" in done.out and "<= " in done.out
 
 
 def test_a_file_that_is_not_there_is_named(check: Check) -> None:

@@ -62,6 +62,20 @@ def test_bundles_are_the_same_bytes_every_time(made: dict[str, Bundle], course: 
     assert solution.data() == made["solution"].data()
 
 
+def test_bundles_of_a_checkout_on_windows_are_the_same_bytes(course: Path) -> None:
+    here = [bundle.data() for bundle in bundles(load_assignment("mini", course), "secret")]
+    for path in course.rglob("*.*"):
+        if path.suffix in (".py", ".md", ".toml"):
+            path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert [bundle.data() for bundle in bundles(load_assignment("mini", course), "secret")] == here
+
+
+@pytest.mark.parametrize("name", ["run_autograder", "setup.sh"])
+def test_a_script_goes_into_a_bundle_with_the_line_ends_of_linux(name: str) -> None:
+    data = Bundle("a.zip", {name: b"#!/bin/bash\r\nls\r\n", "a.png": b"\r\n"}).data()
+    assert contents(data) == {name: b"#!/bin/bash\nls\n", "a.png": b"\r\n"}
+
+
 def test_another_assignment_gives_other_bytes(made: dict[str, Bundle], course: Path) -> None:
     changed = bundles(replaced(course, '"""Twice x, any shape."""', '"""Twice x."""'))
     assert all(bundle.data() != made[role].data() for role, bundle in zip(made, changed, strict=True))

@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from autograder.plain import degrade_signs
 from autograder.results import Outcome, Run, shown, svg, terminal
 from autograder.results.page import page, write_report
 from autograder.results.signs import sign
@@ -370,3 +371,14 @@ def test_progress_is_silent_where_nobody_looks() -> None:
     with terminal.progress(console, "grading conv") as progress:
         progress(sample_lines()[0])
     assert console.file.getvalue() == ""  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_terminal_of_any_encoding_shows_every_run(encoding: str) -> None:
+    stream = TextIOWrapper(BytesIO(), encoding=encoding)
+    degrade_signs(stream)
+    terminal.show(sample_run(), Console(file=stream, width=100))
+    stream.flush()
+    told = stream.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    assert "corr2d" in told
+    assert ("✓" in told) is (encoding == "utf-8")

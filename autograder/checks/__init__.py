@@ -7,7 +7,7 @@ from autograder.checks.door import Door
 from autograder.checks.draw import Draw
 from autograder.checks.expect import Expect
 from autograder.checks.failure import CheckFailed, Evidence, Raised
-from autograder.checks.runner import Answer, LocalRunner, Runner, explain
+from autograder.checks.runner import Answer, LocalRunner, Runner, explain, skipped_note
 from autograder.checks.tolerance import Tolerance, tolerance_for
 from autograder.sandbox.wire import Seeded
 
@@ -31,5 +31,6 @@ __all__ = [
     "compare",
     "explain",
     "module_from_source",
+    "skipped_note",
     "tolerance_for",
 ]

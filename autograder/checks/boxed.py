@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from autograder.checks.failure import Raised
 from autograder.checks.runner import Answer
 from autograder.errors import GraderError
 from autograder.sandbox import wire
@@ -14,7 +15,7 @@ from autograder.sandbox.absence import TORCH
 from autograder.sandbox.box import Sandbox, Worker
 from autograder.sandbox.limits import Limits, WorkerLost
 from autograder.sandbox.steps import Request
-from autograder.sandbox.worker import Sources
+from autograder.sandbox.worker import MAX_FAILED, Sources
 
 LEAST_SECONDS = 0.1  # for a call
 CHECK_CALLS = 6  # a check may take as long as so many calls that take their limit
@@ -63,21 +64,26 @@ class BoxedRunner:
         """
         if absent in self._workers:
             return None
-        failed = self._imported(absent, absent)
-        if failed is not None and TORCH in absent and failed.raised is not None:
-            failed = self._imported(absent, ())
-        return failed
+        answer = self.imported(absent, absent)
+        if TORCH in absent and _wants_torch(answer):
+            self._end(absent)
+            answer = self.imported(absent, ())
+        return None if answer.ok else answer
 
-    def _imported(self, absent: tuple[str, ...], before: tuple[str, ...]) -> Answer | None:
+    def imported(self, absent: tuple[str, ...], before: tuple[str, ...]) -> Answer:
         """The import in a fresh worker, in which `before` is absent from its birth, and the rest after the import."""
         worker = self._stack.enter_context(self.sandbox.worker(self.sources, self.limits, before))
         asked = {"import": None} if before == absent else {"import": None, "absent": list(absent)}
         answer = self._asked(worker, asked, self.limits.call_seconds)
         if answer.ok:
             self._workers[absent] = worker
-            return None
-        worker.close()
+        else:
+            worker.close()
         return answer
+
+    def _end(self, absent: tuple[str, ...]) -> None:
+        if worker := self._workers.pop(absent, None):
+            worker.close()
 
     def _asked(self, worker: Worker, what: Any, most: float) -> Answer:
         """One exchange with a worker, within `most` seconds and what is left of the check and the run."""
@@ -113,7 +119,19 @@ class BoxedRunner:
         self.close()
 
 
-def import_failure(runner: BoxedRunner) -> Answer | None:
-    """Import the submission once, for its own sake; an answer only where that fails."""
+def imported(runner: BoxedRunner) -> tuple[Answer | None, list[Answer]]:
+    """Import the submission once, for its own sake: an answer where that fails, and one for each statement that failed
+    although the import went on."""
     with runner:
-        return runner._start(())
+        answer = runner.imported((), ())
+    if not answer.ok:
+        return answer, []
+    failed = answer.value if isinstance(answer.value, list) else []
+    return None, [Answer(raised=Raised.from_wire(each)) for each in failed[:MAX_FAILED]]
+
+
+def _wants_torch(answer: Answer) -> bool:
+    """Whether an import used torch where it is absent: what a worker says of that costs nobody but itself."""
+    failed = answer.value if isinstance(answer.value, list) else []
+    said = [answer.raised, *(Raised.from_wire(each) for each in failed[:MAX_FAILED])]
+    return any(raised is not None and raised.type == "AbsentError" for raised in said)

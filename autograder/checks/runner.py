@@ -3,6 +3,7 @@ answers."""
 
 import linecache
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from autograder.sandbox.absence import TORCH
 from autograder.sandbox.limits import WorkerLost
 from autograder.sandbox.steps import Request, Submission, perform
 from autograder.sandbox.worker import describe
+from autograder.submission import LEFT_OUT, left_out, where
 
 BELOW = 'below `if __name__ == "__main__":`'
 PACKAGES = ("numpy", "scipy", "torch", "matplotlib", "tqdm")  # that code may import where it is graded
@@ -36,8 +38,20 @@ ADVICE = {  # by exception: what to change, where it is not the code that is wro
     "FileNotFoundError": f"{ALONE}: of yours only this one. Put what reads other files {BELOW}.",
     **dict.fromkeys(("PermissionError", "BlockingIOError"), f"{ALONE}. Put what needs more {BELOW}."),
     **dict.fromkeys(("URLError", "gaierror", "ConnectionError", "HTTPError"), f"{ALONE}. Put downloads {BELOW}."),
+    "BdbQuit": "Nobody is there to answer a debugger when your code is graded. Take `set_trace()` out.",
     "SystemExit": f"A module must not end Python when it is imported or called. Put `exit()` or `main()` {BELOW}.",
 }
+NO_PARENT = "no known parent package"
+ALONE_HERE = "Only this one file is graded, with no package around it: put what you need of the other file into it."
+NO_GPU = re.compile(r"not compiled with CUDA|NVIDIA driver|No CUDA GPUs|No HIP GPUs|cuda\.is_available\(\)$")
+USE_ITS_DEVICE = (
+    "There is no GPU where your code is graded. Make tensors where the inputs are (`device=x.device`), and take "
+    '`.cuda()`, `.to("cuda")` and the like out.'
+)
+NO_LOOP = "An event loop needs sockets, which are not there where your code is graded: call what it runs without it."
+STAR = re.compile(r"^from\s+(\w+)[\w.]*\s+import\s+\*", re.MULTILINE)
+LOOKUPS = ("NameError", "KeyError", "AttributeError", "IndexError")  # may come of what was left out of a notebook
+AT_IMPORT = f"All that stands at the top level of your file runs then. Put training, plots and tests {BELOW}."
 
 
 @dataclass(frozen=True)
@@ -116,7 +130,8 @@ def explain(answer: Answer, source: Path, call: str) -> CheckFailed:
         call: what was called.
     """
     if answer.lost is not None:
-        return CheckFailed(f"Your code {answer.lost}.", rung=answer.lost.kind, call=call)
+        slow = f"\n{AT_IMPORT}" if answer.lost.kind == "timeout" and call.startswith("import ") else ""
+        return CheckFailed(f"Your code {answer.lost}.{slow}", rung=answer.lost.kind, call=call)
     raised = answer.raised
     assert raised is not None
     if raised.type == "NotImplementedError" and raised.message.count(".") == 1:
@@ -130,12 +145,26 @@ def explain(answer: Answer, source: Path, call: str) -> CheckFailed:
         return CheckFailed(told, rung="cost", call=call)
     if raised.type == "ContractError":
         return CheckFailed(f"{raised.message[:1].upper()}{raised.message[1:]}.", rung="structure", call=call)
+    if raised.type == "SyntaxError" and raised.message.startswith(LEFT_OUT):
+        return CheckFailed(raised.message, rung="raised", call=call)
     if NO_MEMORY.search(f"{raised.type}: {raised.message}"):
         told = f"Your code asked for more memory than it may have{_where(raised, source)}"
         return CheckFailed(told, rung="memory", call=call)
+    return CheckFailed(f"It raised {_told(raised, source)}", rung="raised", call=call)
+
+
+def skipped_note(answer: Answer, source: Path) -> str:
+    """What a student reads of a statement that failed while the import went on."""
+    assert answer.raised is not None
+    return (
+        f"A statement of your file failed when it was imported. Only what uses it fails: {_told(answer.raised, source)}"
+    )
+
+
+def _told(raised: Raised, source: Path) -> str:
     text = f"{raised.type}: {raised.message}" if raised.message else raised.type
-    told = f"It raised {text}{_where(raised, source)}{advice(raised.type, raised.message)}"
-    return CheckFailed(told, rung="raised", call=call)
+    told = _advice_on(raised, source) or advice(raised.type, raised.message)
+    return f"{text}{_where(raised, source)}{told}"
 
 
 def advice(kind: str, message: str) -> str:
@@ -143,14 +172,46 @@ def advice(kind: str, message: str) -> str:
     if kind == "ModuleNotFoundError":
         named = re.search(r"No module named '([\w.]+)'", message)
         return "\n" + NO_PACKAGE.format(f"`{named[1].partition('.')[0]}`" if named else "this module")
+    if kind == "ImportError" and NO_PARENT in message:
+        return f"\n{ALONE_HERE}"
     if kind == "RuntimeError" and TWO_DTYPES.search(message):
         return f"\n{SAME_DTYPE}"
+    if kind in ("RuntimeError", "AssertionError") and NO_GPU.search(message):
+        return f"\n{USE_ITS_DEVICE}"
     return f"\n{ADVICE[kind]}" if kind in ADVICE else ""
+
+
+def _advice_on(raised: Raised, source: Path) -> str:
+    """Advice that the submission's own text gives rise to."""
+    text = _text(raised, source)
+    if raised.type == "AssertionError" and "cuda.is_available" in text:
+        return f"\n{USE_ITS_DEVICE}"
+    if raised.type in ("PermissionError", "OSError") and "asyncio" in text:
+        return f"\n{NO_LOOP}"
+    if raised.type not in LOOKUPS:
+        return ""
+    lines = linecache.getlines(str(source))
+    told = [NO_PACKAGE.format(f"`{name}`") for name in _stars(lines)] if raised.type == "NameError" else []
+    if dropped := left_out(lines, raised.line or 0):
+        told.append(f"Left out of the notebook, as no task seemed to need it: {dropped}")
+    return "".join(f"\n{each}" for each in told)
+
+
+def _stars(lines: list[str]) -> list[str]:
+    """Packages that are not there, and of which everything was to be imported."""
+    there = {*PACKAGES, *sys.stdlib_module_names}
+    return [name for name in dict.fromkeys(STAR.findall("".join(lines))) if name not in there][:1]
+
+
+def _text(raised: Raised, source: Path) -> str:
+    return linecache.getline(str(source), raised.line).strip() if raised.line else ""
 
 
 def _where(raised: Raised, source: Path) -> str:
     if raised.line is None:
         return ""
-    place = f"\n  line {raised.line} of {source.name}" + (f", in {raised.function}" if raised.function else "")
-    text = linecache.getline(str(source), raised.line).strip()
+    cell = where(linecache.getlines(str(source)), raised.line)
+    place = f"line {cell[1]} of the cell {cell[0]}" if cell else f"line {raised.line} of {source.name}"
+    place = f"\n  {place}" + (f", in {raised.function}" if raised.function else "")
+    text = _text(raised, source)
     return f"{place}: {text[:120]}" if text else place

@@ -86,7 +86,9 @@ class Engine:
             self._process.kill()
             self._process.wait()
 
-    def run(self, folder: Path, confinement: dict[str, Any], job: bytes, seconds: float) -> Iterator[dict[str, Any]]:
+    def run(
+        self, folder: Path, confinement: dict[str, Any], job: bytes, seconds: float, warm: tuple[str, ...] = ()
+    ) -> Iterator[dict[str, Any]]:
         """Grade one submission in a fresh grader process.
 
         Args:
@@ -94,6 +96,7 @@ class Engine:
             confinement: the protections wanted.
             job: one line of JSON.
             seconds: after which, and a grace, the grader is killed.
+            warm: names of public modules to import once for all workers of this submission.
 
         Yields:
             The grader's events. A last one of kind "lost" says that it ended without saying so itself.
@@ -108,7 +111,7 @@ class Engine:
         try:
             socket.send_fds(
                 self._control,
-                [json.dumps({"folder": str(folder), "confinement": confinement}).encode()],
+                [json.dumps({"folder": str(folder), "confinement": confinement, "warm": warm}).encode()],
                 [theirs.fileno()],
             )
         except OSError as error:

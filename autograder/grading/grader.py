@@ -19,14 +19,15 @@ import pytest
 import torch
 
 from autograder.assignment import Assignment, read_assignment
-from autograder.checks import Diagnosis, LocalRunner, explain, module_from_source
-from autograder.checks.boxed import BoxedRunner, import_failure
+from autograder.checks import Diagnosis, LocalRunner, explain, module_from_source, skipped_note
+from autograder.checks.boxed import BoxedRunner, imported
 from autograder.errors import DeepgradeError, GraderError
 from autograder.grading.job import Job
 from autograder.proof.prover import Prover
 from autograder.sandbox.box import Sandbox
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.worker import Sources
+from autograder.submission import needed_of
 from autograder.suite import check_files, merged, run_pytest
 from autograder.suite.plugin import ChecksPlugin
 from autograder.suite.stopwatch import watch
@@ -97,7 +98,16 @@ class Grading:
 
     def _imports(self, sources: Sources, limits: Limits) -> bool:
         """Whether the submission can be imported at all; if not, that is everybody's message."""
-        failure = import_failure(BoxedRunner(self.sandbox, sources, limits))
+        failure, skipped = imported(BoxedRunner(self.sandbox, sources, limits))
+        if failure is not None and failure.lost is not None and needed_of(sources.path).exists():
+            os.replace(needed_of(sources.path), sources.path)
+            again, skipped = imported(BoxedRunner(self.sandbox, sources, limits))
+            if again is None:
+                told = explain(failure, sources.path, f"import {sources.name}").message
+                self.emit({"event": "note", "message": f"Only what the tasks need of your file was run. {told}"})
+                failure = None
+        for answer in skipped:
+            self.emit({"event": "note", "message": skipped_note(answer, sources.path)})
         if failure is None:
             return True
         explained = explain(failure, sources.path, f"import {sources.name}")

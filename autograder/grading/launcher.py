@@ -92,7 +92,7 @@ def _grade(message: dict[str, object], job: socket.socket) -> None:
             linux.prctl(linux.PR_SET_DUMPABLE, 0)
         confinement = Confinement(**message["confinement"])  # type: ignore[arg-type]
         # First the fork, then the job: nothing hidden is in memory yet.
-        sandbox = fork_zygote(Path(str(message["folder"])), confinement)
+        sandbox = fork_zygote(Path(str(message["folder"])), confinement, message["warm"])  # type: ignore[arg-type]
         grade(job, sandbox)
         code = 0
     except BaseException:

@@ -33,7 +33,7 @@ from autograder.results import Line, Outcome, Run, Standing
 from autograder.sandbox.confine import Confinement
 from autograder.sandbox.folders import remove_tree, run_folder
 from autograder.sandbox.users import reclaim
-from autograder.submission import Submission, collect
+from autograder.submission import Submission, collect, warm_modules
 
 __all__ = ["Engine", "Options", "grade"]
 
@@ -117,6 +117,7 @@ class _Grading:
     submission: Submission | None = None
     void: dict[str, str] = field(default_factory=dict)
     standings: list[Standing] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     fault: str = ""
     reason: str = ""
 
@@ -159,7 +160,9 @@ class _Grading:
         if (shortfall := confinement.shortfall(self.options.require)) is not None:
             raise GraderError(shortfall)
         seconds = self.options.seconds or self.assignment.limits.run_seconds
-        for event in engine.run(folder, confinement.to_dict(), self._job(folder, seconds), seconds):
+        assert self.submission is not None
+        warm = warm_modules(self.submission.source)
+        for event in engine.run(folder, confinement.to_dict(), self._job(folder, seconds), seconds, warm):
             self._handle(event)
 
     def _job(self, folder: Path, seconds: float) -> bytes:
@@ -185,6 +188,8 @@ class _Grading:
             self.facts = event | {"confinement": event["confinement"] | stamp}
         elif kind == "line":
             self._line(event)
+        elif kind == "note":
+            self.notes.append(event["message"])
         elif kind == "void":
             self.void[event["task"]] = event["message"]
         elif kind == "unimportable":
@@ -265,7 +270,7 @@ class _Grading:
             lines=lines,
             reason=reason or None,
             status=status,
-            notes=self.submission.notes if self.submission else (),
+            notes=(*(self.submission.notes if self.submission else ()), *self.notes),
             leaderboard=(*self.standings, *rankings(self.assignment, lines)),
             task_titles={task.name: task.title for task in self.assignment.tasks.values()},
         )

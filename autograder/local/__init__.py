@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autograder.errors import DeepgradeError
+from autograder.plain import degrade_signs
 
 NEEDED = ("numpy", "torch", "pytest")
 
@@ -19,6 +20,7 @@ def main(folder: Path, argv: Sequence[str]) -> int:
     Returns:
         0 where every public check passes, 1 where one does not, 2 where the work cannot be read or imported.
     """
+    degrade_signs(sys.stdout, sys.stderr)
     parser = argparse.ArgumentParser(prog="check.py", description="Runs the public checks on your work.")
     parser.add_argument(
         "file", nargs="?", type=Path, default=folder, help="your .py or .ipynb (default: beside check.py)"

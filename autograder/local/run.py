@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.assignment import read_assignment
-from autograder.checks import LocalRunner
+from autograder.checks import Answer, LocalRunner, Raised, skipped_note
 from autograder.checks.runner import NO_PACKAGE, PACKAGES, advice
 from autograder.errors import SubmissionError
 from autograder.sandbox.courtesy import stand_in_for_ipython
@@ -46,7 +46,9 @@ def check(folder: Path, path: Path, select: tuple[str, ...], staging: Path) -> i
     )
     plugin = ChecksPlugin(world, lambda name, case, count: cases.setdefault(name, []).append(case))
     files = [str(file) for file in sorted((assignment.folder / "public").glob("test_*.py"))]
-    for note in (*submission.notes, *_unusual_imports(submission.source, assignment.deliverable)):
+    failed = (Answer(raised=Raised.from_wire(describe(error, str(submission.path)))) for error in loaded.failed)
+    skipped = (skipped_note(answer, submission.path) for answer in failed)
+    for note in (*submission.notes, *skipped, *_unusual_imports(submission.source, assignment.deliverable)):
         print(note)
     run_pytest(plugin, assignment.folder, files, select)
     return _show({name: merged(ended) for name, ended in cases.items()})

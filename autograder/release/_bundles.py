@@ -22,6 +22,7 @@ PLATFORM = PACKAGE / "release" / "bundle"  # scripts that go to the bundle's roo
 LOCAL_ROOMS = ("assignment", "submission", "checks", "sandbox", "proof", "suite", "local")
 LOCAL_FILES = ("__init__.py", "errors.py", "plain.py")
 EXECUTABLE = {"setup.sh", "run_autograder"}
+TEXT_SUFFIXES = {".py", ".ipynb", ".md", ".toml", ".txt", *PACKAGE_SUFFIXES}
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Bundle:
     files: dict[str, bytes]
 
     def data(self) -> bytes:
-        """The zip, byte for byte the same for the same entries."""
+        """The zip, byte for byte the same for the same entries, whatever line ends a checkout gave its texts."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
             for path, data in sorted(self.files.items()):
@@ -40,8 +41,14 @@ class Bundle:
                 info.create_system = 3  # unix, so that the mode below counts
                 info.external_attr = (0o100755 if Path(path).name in EXECUTABLE else 0o100644) << 16
                 info.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(info, data)
+                archive.writestr(info, _unix(path, data))
         return buffer.getvalue()
+
+
+def _unix(path: str, data: bytes) -> bytes:
+    """A text with the line ends that Linux needs: a script that a checkout on Windows changed does not start there."""
+    is_text = Path(path).name in EXECUTABLE or Path(path).suffix in TEXT_SUFFIXES
+    return data.replace(b"\r\n", b"\n") if is_text else data
 
 
 def bundles(assignment: Assignment, secret: str = "") -> tuple[Bundle, ...]:

@@ -225,7 +225,7 @@ def shown(run: Run) -> Run:
     """The run as a student may see it: hidden errors and faults of ours without details, messages cut to length."""
     per_line = min(MESSAGE_CHARS, OUTPUT_CHARS // max(1, len(run.lines)))
     reason = None if run.status == "fault" or run.reason is None else cut(run.reason, MESSAGE_CHARS)
-    notes = tuple(cut(note, MESSAGE_CHARS // 10) for note in run.notes[:5])
+    notes = tuple(cut(note, MESSAGE_CHARS // 10) for note in run.notes[:8])
     return replace(run, lines=tuple(_shown_line(line, per_line) for line in run.lines), reason=reason, notes=notes)
 
 

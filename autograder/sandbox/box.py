@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -333,8 +333,13 @@ def _state(pid: int) -> str:
         return "X"
 
 
-def fork_zygote(root: Path, confinement: Confinement) -> Sandbox:
+def fork_zygote(root: Path, confinement: Confinement, warm: Sequence[str] = ()) -> Sandbox:
     """Fork the warm process from this one, which must have imported torch and must not have seen anything hidden yet.
+
+    Args:
+        root: folder for what its workers write.
+        confinement: the protections wanted.
+        warm: names of public modules that it imports, for all its workers.
 
     Returns:
         The grader's handle on it.
@@ -345,7 +350,7 @@ def fork_zygote(root: Path, confinement: Confinement) -> Sandbox:
             ours.close()
             os.closerange(3, theirs.fileno())
             os.closerange(theirs.fileno() + 1, 1 << 16)
-            main(theirs, root)
+            main(theirs, root, warm)
         except BaseException:
             traceback.print_exc()
         finally:

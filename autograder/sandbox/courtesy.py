@@ -1,9 +1,9 @@
 """What honest code may count on in a worker, whatever it expects of its author's machine or has switched for all.
 
 Before the import: streams that take any text, a name for the user, `get_ipython` (a notebook saved as a .py calls it),
-and a picture instead of a window. Around each request: the switches of NumPy, torch and `warnings` as a fresh Python
-has them, since the grader's own steps run under them too; folder and default dtype as the import left them. Runs in the
-worker: imports nothing else of Deepgrade.
+a picture instead of a window, and code as it is instead of compiled. Around each request: the switches of NumPy, torch
+and `warnings` as a fresh Python has them, since the grader's own steps run under them too; folder and default dtype as
+the import left them. Runs in the worker: imports nothing else of Deepgrade.
 """
 
 import builtins
@@ -31,9 +31,19 @@ def welcome() -> None:
     """Prepare this process for a submission."""
     for name, descriptor in (("stdout", 1), ("stderr", 2)):  # the old ones take the pipe for a file
         setattr(sys, name, open(descriptor, "w", encoding="utf-8", errors="backslashreplace", closefd=False))  # noqa: SIM115
-    os.environ.update(USER="student", LOGNAME="student")
+    os.environ.update(USER="student", LOGNAME="student", PYTHONBREAKPOINT="0")  # nobody answers a debugger
     stand_in_for_ipython()
     sys.meta_path.insert(0, _NoWindow())
+
+
+def without_compiler() -> None:
+    """Let `torch.compile` give back what it is given: where no process may be started there is no compiler, and loading
+    all that would call one takes each worker seconds."""
+
+    def as_it_is(model: Any = None, **_: Any) -> Any:
+        return (lambda given: given) if model is None else model
+
+    torch.compile = as_it_is
 
 
 def stand_in_for_ipython() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from autograder.sandbox.onward import StandIn
 from autograder.sandbox.recorder import Recorder, goes_backward
 from autograder.sandbox.wire import Seeded, arrays_in, first_float
 
@@ -61,21 +62,25 @@ class Request:
 
 @dataclass(frozen=True)
 class Submission:
-    """The module under test and the assignment's helpers, loaded where the step runs."""
+    """The module under test and the assignment's helpers, loaded where the step runs; what the module's import raised,
+    where it went on all the same."""
 
     module: ModuleType
     helpers: ModuleType | None = None
+    failed: tuple[BaseException, ...] = ()
 
     def public(self, name: str) -> Any:
         """A name of the module.
 
         Raises:
             ContractError: the module does not define it.
+            BaseException: what kept the module from defining it.
         """
         try:
-            return getattr(self.module, name)
+            found = getattr(self.module, name)
         except AttributeError:
             raise ContractError(f"`{name}` is not defined in your file; the handout says what it is called") from None
+        return found.fail() if isinstance(found, StandIn) else found
 
 
 def perform(submission: Submission, request: Request) -> dict[str, Any]:

@@ -3,25 +3,25 @@
 It knows a reading and a writing descriptor, the submission's path, and whatever it was last sent; nothing else.
 """
 
-import io
 import os
 import sys
-import tokenize
 import traceback
 import types
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from autograder.sandbox import wire
 from autograder.sandbox.absence import make_absent
 from autograder.sandbox.courtesy import Ground, welcome
+from autograder.sandbox.onward import compile_source, run_on
 from autograder.sandbox.poison import poison
 from autograder.sandbox.recorder import RecordingError
 from autograder.sandbox.steps import ContractError, Request, Submission, perform
 
 MAX_MESSAGE = 600
+MAX_FAILED = 5  # statements of an import that are told of
 
 
 @dataclass(frozen=True)
@@ -40,27 +40,29 @@ class Sources:
 
 
 def load_module(name: str, path: Path, data: bytes | None = None) -> ModuleType:
-    """Execute a source file, or `data` in its stead, as module `name`, registered before it runs (dataclasses and
-    inspect need that)."""
-    module = types.ModuleType(name)
-    module.__file__ = str(path)
-    sys.modules[name] = module
+    """Execute a source file, or `data` in its stead, as module `name`."""
+    module = _registered(name, path)
     exec(compile_source(path, path.read_bytes() if data is None else data), module.__dict__)
     return module
 
 
-def compile_source(path: Path, data: bytes) -> CodeType:
-    """The code of a file, decoded as Python would (PEP 263, byte order mark)."""
-    encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-    return compile(data.decode(encoding), str(path), "exec", dont_inherit=True)
+def _registered(name: str, path: Path) -> ModuleType:
+    """An empty module that is known before it runs: dataclasses and inspect need that."""
+    module = types.ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module
+    return module
 
 
 def load_submission(sources: Sources, text: str | None = None) -> Submission:
-    """Import the helpers and the submission, or `text` in its stead. Its folder comes last on the path, so that it
-    shadows nothing."""
+    """Import the helpers and as much of the submission as runs, or `text` in its stead. Its folder comes last on the
+    path, so that it shadows nothing."""
     helpers = load_module("helpers", sources.helpers) if sources.helpers else None
     sys.path.append(str(sources.path.parent))
-    return Submission(load_module(sources.name, sources.path, None if text is None else text.encode()), helpers)
+    if text is not None:
+        return Submission(load_module(sources.name, sources.path, text.encode()), helpers)
+    module = _registered(sources.name, sources.path)
+    return Submission(module, helpers, run_on(sources.path, module))
 
 
 def serve(reading: int, writing: int, sources: Sources, reply_bytes: int) -> None:
@@ -79,7 +81,9 @@ def serve(reading: int, writing: int, sources: Sources, reply_bytes: int) -> Non
                     state = load_submission(sources, tree["import"])
                     make_absent(tree.get("absent", ()))
                     ground = Ground.found()
-                    reply: dict[str, Any] = {"value": None, "mutated": []}
+                    path = str(sources.path)
+                    failed = [describe(error, path) for error in state.failed[:MAX_FAILED]]
+                    reply: dict[str, Any] = {"value": failed, "mutated": []}
                 elif "probe" in tree:
                     reply = {"value": [path for path in tree["probe"] if readable(path)]}
                 else:

@@ -6,6 +6,7 @@ to be absent in workers, a fork of it in which that is absent already forks them
 than a check.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -13,6 +14,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,14 +22,17 @@ from typing import Any
 from autograder.sandbox import linux
 from autograder.sandbox.absence import make_absent, operations
 from autograder.sandbox.confine import Cell, Confinement, confine, interpreter_paths
+from autograder.sandbox.courtesy import without_compiler
 from autograder.sandbox.users import reap, sweep
 from autograder.sandbox.watch import memory
 from autograder.sandbox.worker import Sources, serve
 
 
-def main(control: socket.socket, root: Path) -> None:
-    """Serve until the grader hangs up. `root` is the folder of cells, which workers must be able to reach."""
+def main(control: socket.socket, root: Path, warm: Sequence[str] = ()) -> None:
+    """Serve until the grader hangs up. `root` is the folder of cells, which workers must be able to reach; `warm` names
+    public modules that the submission imports, which is done here once, with all that they set up (a list of fonts)."""
     _settle()
+    _warm_up(warm, root)
     interpreter_paths(), operations()  # looked up once, for all forks
     mounts = _make_reachable(root)
     _answer(control, {"ready": True, "mounts": mounts, "memory": memory([os.getpid()])})
@@ -98,6 +103,18 @@ class _Zygote:
         return ours
 
 
+def _warm_up(names: Sequence[str], root: Path) -> None:
+    """Import them; what cannot be imported is left to the workers, as all others are."""
+    if names and not os.access(os.path.expanduser("~"), os.W_OK):
+        os.environ["MPLCONFIGDIR"] = str(root / "matplotlib")  # else it makes a folder that nobody removes
+    for name in names:
+        with suppress(Exception):
+            importlib.import_module(name)
+    if names:
+        gc.collect()
+        gc.freeze()  # or every worker's first collection copies the pages of all of it
+
+
 def _answer(control: socket.socket, reply: dict[str, Any]) -> None:
     control.sendall(json.dumps(reply).encode())
 
@@ -154,10 +171,13 @@ def _become_worker(command: dict[str, Any], descriptors: list[int], parent: int)
         os.dup2(source, target)
     os.closerange(5, 1 << 16)
     cell = Cell(Path(command["folder"]), tuple(map(Path, command["readable"])), command["uid"], command["memory_mb"])
-    confine(cell, Confinement(**command["confinement"]), parent)
+    confinement = Confinement(**command["confinement"])
+    confine(cell, confinement, parent)
     if command["serves"]:  # something else than a submission, in a module that was imported before
         importlib.import_module(command["serves"]).serve(3, 4, command["reply_bytes"])
         return
+    if not confinement.processes:
+        without_compiler()
     sources = Sources(command["name"], Path(command["path"]), Path(command["helpers"]) if command["helpers"] else None)
     serve(3, 4, sources, command["reply_bytes"])
 

@@ -41,7 +41,7 @@ gradients.
 ## Hand in
 
 Hand in `{name}.py` **or** `{name}.ipynb` under that name, alone or in a folder or zip. Only that one file is
-read. If you hand in both, the one with fewer unfinished tasks is graded, and the results say which. Of a notebook, the
+read. If you hand in both, the one in which more is written is graded, and the results say which. Of a notebook, the
 functions and classes that the handout names are taken, with the imports, helpers and constants that they use; training
 loops, plots and `%` or `!` lines are left out.
 """

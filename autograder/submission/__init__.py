@@ -1,14 +1,18 @@
 """What a student handed in, reduced to one module in a staging folder.
 
-A submission is a `.py` or an `.ipynb` of any name, or a folder or a zip that holds the deliverable: under its own name,
-as a browser's copy of it (`conv (1).py`), or under any name where it is the only code.
-Only that one file is read, within fixed bounds; no link is followed, and no archive is unpacked. Whatever is wrong with
-it is one SubmissionError that says what is wrong and what to do. Nothing of it runs here; a notebook's code is parsed.
+A submission is a `.py` or an `.ipynb` of any name, or a folder, a zip or a tar. Of several files the one is taken in
+which most of what is asked for is written, and the notes name the others; what came with the starter never counts.
+Only that one file is read, within fixed bounds; no link is followed, and no archive is unpacked. Nothing of it runs
+here; code is parsed.
 
-Where a folder has both the module and the notebook, the one with fewer unfinished tasks is graded, the module if they
-are equal, and the notes say so.
+What does not parse costs what it would have defined, and no more: the rest is staged, every line where it was, with a
+function in the place of each that was lost which says why when it is called. Where nothing can be used, that is one
+SubmissionError that says what is wrong and what to do.
 """
 
-from autograder.submission._collect import Submission, collect
+from autograder.submission._collect import Submission, collect, needed_of
+from autograder.submission._imports import WARM, warm_modules
+from autograder.submission._notebook import left_out, where
+from autograder.submission._parse import LEFT_OUT
 
-__all__ = ["Submission", "collect"]
+__all__ = ["LEFT_OUT", "WARM", "Submission", "collect", "left_out", "needed_of", "warm_modules", "where"]

@@ -1,6 +1,7 @@
 """Reading what others made: regular files only, no links, within bounds, with messages that are safe to show."""
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,9 +11,14 @@ from pathlib import Path, PurePosixPath
 from autograder.errors import SubmissionError
 
 MAX_MODULE = 5 << 20  # bytes of a .py
-MAX_NOTEBOOK = 10 << 20  # bytes of an .ipynb, its outputs included; as objects it takes some twenty times that
-MAX_ENTRIES = 10_000  # what is looked at in a folder or a zip
+MAX_NOTEBOOK = 40 << 20  # bytes of an .ipynb, its outputs included, which are cut out before it is parsed
+MAX_ARCHIVE = 32 << 20  # bytes of an archive within another
+MAX_ENTRIES = 50_000  # what is listed of a folder or an archive: data and pictures lie beside many a submission
 MAX_DEPTH = 8  # folders within folders
+
+MODULE, NOTEBOOK = "py", "ipynb"
+CODE = re.compile(r".*\.(py|ipynb)(\.txt|\.json)?", re.IGNORECASE | re.DOTALL)  # as browsers and mail rename them
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 FILE = "a file"
 FOLDER = "a folder"
@@ -55,14 +61,25 @@ def kind_of(mode: int) -> str:
     return FOLDER if stat.S_ISDIR(mode) else LINK if stat.S_ISLNK(mode) else OTHER
 
 
+def code_kind(name: str) -> str:
+    """MODULE or NOTEBOOK, by a file's name; empty for all others."""
+    found = CODE.fullmatch(name)
+    return found[1].lower() if found else ""
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file's name is that of an archive that can be looked into."""
+    return name.lower().endswith(ARCHIVES)
+
+
 def limit_of(name: str) -> int:
     """How many bytes a file of that name may have."""
-    return MAX_NOTEBOOK if name.lower().endswith(".ipynb") else MAX_MODULE
+    return MAX_NOTEBOOK if code_kind(name) == NOTEBOOK else MAX_ARCHIVE if is_archive(name) else MAX_MODULE
 
 
 def too_large(name: str) -> SubmissionError:
     """The error for a file beyond its limit."""
-    notebook = name.lower().endswith(".ipynb")
+    notebook = code_kind(name) == NOTEBOOK
     help = "Clear the notebook's outputs and save it." if notebook else "Hand in the code only, without data."
     return SubmissionError(f"{shown(name)} is larger than {limit_of(name) >> 20} MiB", help=help)
 

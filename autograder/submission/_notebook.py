@@ -1,153 +1,229 @@
 """From a notebook to a module: what the tasks need of it, every line where its cell has it.
 
-Kept are the names of the contract and `QUIZ`, and what these need, directly or through other kept code: imports,
-functions, classes and the statements that assign to a needed name, its attributes or its items. Training loops, plots
-and the imports that only they use are left out. The order stays the notebook's, so that a later definition wins.
+The order stays the notebook's, so that a later definition wins. What does not parse is left out, with a note; where a
+task was lost, a function stands in its place that says why when it is called.
 """
 
-import json
-from typing import Any
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from autograder.assignment import Assignment
-from autograder.errors import GraderError, SubmissionError, did_you_mean
-from autograder.submission._cells import Cell, Statement, statements
+from autograder.errors import SubmissionError, did_you_mean
 from autograder.submission._files import shown
+from autograder.submission._ipynb import Cell, cells_of
+from autograder.submission._parse import Loss, defined_in, parsed, put_at, stand_in
+from autograder.submission._slice import needed
+from autograder.submission._statements import Statement, statement
 
-MAX_CODE = 200 << 10  # characters of code: parsed, each may take a kilobyte for a while
-MAX_CELLS = 2000
-SAVE = "Open it in Jupyter, save it, and hand it in again."
-HEADER = "# The code of the notebook that the tasks need. Line n of a cell is n lines below the cell's comment."
+MAX_CELL = 200 << 10  # characters of a cell: parsed, each may take a kilobyte for a while
+MAX_CODE = 1 << 20  # of all cells
+MAX_NOTES = 4
+HEADER = "# The code of the notebook that the tasks need."
+LEGEND = (
+    "# Line n of a cell is n lines below the cell's comment."  # the second line: no cell's words may look like a cookie
+)
+CELL = "# notebook cell "  # begins the comment above a cell's code
+DROPPED = "# left out, as no task needs it: "  # begins the comment in place of a statement
+RUNS_HERE = ("%%time", "%%capture", "%%prun")  # magics whose cell runs as any other
+# Magics whose cell does not run as Python, or not in the notebook: taken only for what nothing else defines.
+ELSEWHERE = frozenset(
+    """
+    bash sh cmd script html HTML javascript js latex markdown svg SVG perl ruby R julia sql bigquery writefile
+    file timeit cython python2 pypy md fs scala r
+    """.split()  # noqa: SIM905
+)
+DATABRICKS = re.compile(r"%(sql|md|sh|fs|r|scala)\b")
+
+
+@dataclass
+class Found:
+    """What the cells of a notebook hold.
+
+    Attributes:
+        statements: of all cells that run, in order.
+        losses: what does not parse, with its cell.
+        spare: statements of cells that run elsewhere, as `%%writefile conv.py`.
+        silent: cells of which no statement was taken, with what they are.
+    """
+
+    statements: list[Statement] = field(default_factory=list)
+    losses: list[tuple[Cell, Loss]] = field(default_factory=list)
+    spare: list[Statement] = field(default_factory=list)
+    silent: list[tuple[Cell, str]] = field(default_factory=list)
 
 
 def module_of(data: bytes, name: str, assignment: Assignment) -> tuple[str, tuple[str, ...]]:
     """The module's source, and notes about what was left out.
 
     Raises:
-        SubmissionError: it is not a notebook, not one in Python, has no code, a cell with a syntax error, or nothing
-            that the contract names.
+        SubmissionError: it is not a notebook, not one in Python, has no code, or nothing that the contract names.
         GraderError: nbformat is not installed.
     """
     name = shown(name)
-    cells = _code_cells(_parsed(data, name), name)
-    if not any(cell.source.strip() for cell in cells):
-        raise SubmissionError(f"{name} has no code", help="Is it saved?")
-    if sum(len(cell.source) for cell in cells) > MAX_CODE:
-        message = f"{name} has more than {MAX_CODE >> 10} KiB of code"
-        raise SubmissionError(message, help="Hand in the code only, without data.")
-    found = [statement for cell in cells for statement in statements(cell, name)]
-    needed = _needed(found, (*assignment.public_names, "QUIZ"))
-    if not any(statement.binds for statement in needed):
-        raise _nothing(found, name, assignment)
-    return _assembled(needed), _notes(cells, found, needed)
+    cells = cells_of(data, name)
+    found = found_in(cells)
+    own = assignment.deliverable  # what a cell wrote to a file of that name, and the next imported, is here already
+    found.statements = [each for each in found.statements if each.source != own]
+    wanted = (*assignment.public_names, "QUIZ")
+    kept = _with_spare(found, wanted)
+    is_needed = needed(kept, wanted)
+    bound = frozenset[str]().union(*(each.binds for each, keep in zip(kept, is_needed, strict=True) if keep))
+    missing = [each for each in assignment.public_names if each not in bound]
+    lost = _reasons(found, missing)
+    if not bound & {*wanted} and not lost:
+        raise _nothing(kept, found, name, assignment)
+    titles = {cell.number: cell.title for cell in cells}
+    return _assembled(kept, is_needed, titles, lost), _notes(found)
 
 
-def _parsed(data: bytes, name: str) -> dict[str, Any]:
-    """The notebook's JSON, as far as it says that it is a notebook in Python."""
-    try:
-        notebook = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise SubmissionError(f"{name} is damaged: it is not JSON, as notebooks are", help=SAVE) from error
-    if not isinstance(notebook, dict) or not isinstance(notebook.get("nbformat"), int):
-        raise SubmissionError(f"{name} is not a notebook", help=SAVE)
-    if notebook["nbformat"] not in (3, 4):
-        raise SubmissionError(f"{name} has the notebook format {notebook['nbformat']}; 3 and 4 can be read", help=SAVE)
-    metadata = notebook.get("metadata")
-    info = metadata.get("language_info") if isinstance(metadata, dict) else None
-    language = info.get("name") if isinstance(info, dict) else None
-    if isinstance(language, str) and language.lower() not in ("python", "ipython"):
-        raise SubmissionError(f"{name} is a notebook in {shown(language)}, not in Python")
-    return notebook
+def found_in(cells: Iterable[Cell]) -> Found:
+    """The statements of the cells, and whatever is none."""
+    found, room = Found(), MAX_CODE
+    for cell in cells:
+        if cell.kind:
+            found.silent.append((cell, f"is {cell.kind}"))
+            continue
+        room -= len(cell.source)
+        if len(cell.source) > MAX_CELL or room < 0:
+            most, what = (MAX_CELL, "it is") if len(cell.source) > MAX_CELL else (MAX_CODE, "the cells are")
+            why = f"{what} longer than the {most >> 10} KiB that are read"
+            found.losses.append((cell, Loss(1, 1 + cell.source.count("\n"), tuple(defined_in(cell.source)), why)))
+            continue
+        _take(cell, found)
+    return found
 
 
-def _code_cells(notebook: dict[str, Any], name: str) -> list[Cell]:
-    """The code cells, numbered among all cells from 1."""
-    major = notebook["nbformat"]
-    sheets = [notebook] if major == 4 else notebook.get("worksheets")
-    if not isinstance(sheets, list) or not all(isinstance(sheet, dict) for sheet in sheets):
-        raise SubmissionError(f"{name} is damaged: it has no cells", help=SAVE)
-    numbered, key = list[tuple[int, Any]](), "source" if major == 4 else "input"
-    for number, cell in enumerate((cell for sheet in sheets for cell in _listed(sheet, name)), start=1):
-        source = cell.get(key, "") if isinstance(cell, dict) else None
-        if not isinstance(source, str) and not (isinstance(source, list) and all(isinstance(s, str) for s in source)):
-            raise SubmissionError(f"{name} is damaged: cell {number} has no text", help=SAVE)
-        if cell.get("cell_type") == "code":
-            numbered.append((number, source))
-    if len(numbered) > MAX_CELLS:
-        raise SubmissionError(f"{name} has more than {MAX_CELLS} cells of code", help="Hand in the code only.")
-    texts = _joined(major, [source for _, source in numbered])
-    return [Cell(number, text) for (number, _), text in zip(numbered, texts, strict=True)]
+def _take(cell: Cell, found: Found) -> None:
+    lines = cell.source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    head = next((line for line in lines if line.strip()), "")
+    magic = head.split()[0] if head.startswith("%%") and head.split() else ""
+    foreign = DATABRICKS.match(head)
+    if magic:
+        lines[lines.index(head)] = ""
+    elif foreign:
+        found.silent.append((cell, f"begins with {foreign[0]}"))
+        return
+    result = parsed("\n".join(lines))
+    statements, losses = list[Statement](), result.losses.copy()
+    for node in result.nodes:
+        try:
+            statements.append(statement(node, result.lines, cell.number))
+        except SyntaxError as error:
+            losses.append(_senseless(node.lineno, node.end_lineno or node.lineno, result.lines, error))
+        except (ValueError, RecursionError, MemoryError):
+            losses.append(Loss(node.lineno, node.end_lineno or node.lineno, (), "an expression in it is too deep"))
+    if magic in RUNS_HERE or not magic:
+        found.statements += statements
+        found.losses += [(cell, loss) for loss in losses]
+        return
+    here = magic.removeprefix("%%") not in ELSEWHERE
+    if not losses:
+        (found.statements if here else found.spare).extend(statements)
+    if losses or not here:
+        found.silent.append((cell, f"begins with {shown(magic)}"))
 
 
-def _listed(sheet: dict[str, Any], name: str) -> list[Any]:
-    cells = sheet.get("cells")
-    if not isinstance(cells, list):
-        raise SubmissionError(f"{name} is damaged: it has no cells", help=SAVE)
-    return cells
+def _senseless(first: int, last: int, lines: list[str], error: SyntaxError) -> Loss:
+    """A statement that parses, but whose names make no sense."""
+    line = error.lineno or first
+    told = f"line {line}: {shown(error.msg)}: {shown(lines[line - 1].strip() if line <= len(lines) else '')}"
+    return Loss(first, last, tuple(defined_in("\n".join(lines[first - 1 : last]))), f"it does not parse ({told})")
 
 
-def _joined(major: int, sources: list[str | list[str]]) -> list[str]:
-    """The text of each cell; nbformat knows how the versions split it. It is not shown outputs and metadata."""
-    try:
-        import nbformat  # not at the top: whoever checks a .py need not have it
-    except ModuleNotFoundError as error:
-        raise GraderError("notebooks are read with the package nbformat, which is not installed") from error
-    code: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": []}
-    if major == 4:
-        cells = [code | {"execution_count": None, "source": source} for source in sources]
-        bare = {"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": cells}
-    else:
-        cells = [code | {"collapsed": False, "language": "python", "input": source} for source in sources]
-        bare = {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": [{"metadata": {}, "cells": cells}]}
-    return [cell.source for cell in nbformat.reads(json.dumps(bare), as_version=4).cells]
+def _with_spare(found: Found, wanted: Iterable[str]) -> list[Statement]:
+    """The statements that run, and those of cells that run elsewhere, where only these define what is wanted."""
+    bound = frozenset[str]().union(*(each.binds for each in found.statements))
+    short = {name for name in wanted if name not in bound}
+    pieces = {each.piece for each in found.spare if each.binds & short}
+    spare = [each for each in found.spare if each.piece in pieces and not each.binds & bound]
+    return sorted([*found.statements, *spare], key=lambda each: (each.piece, each.line)) if spare else found.statements
 
 
-def _needed(found: list[Statement], wanted: tuple[str, ...]) -> list[Statement]:
-    """The statements that bind or change a wanted name, or one that such a statement needs, and so on."""
-    imported = frozenset[str]().union(*(statement.binds for statement in found if statement.is_import))
-    makers: dict[str, list[int]] = {}
-    for position, statement in enumerate(found):
-        for name in statement.binds | (statement.changes - imported):  # what is set in a library is not the task's
-            makers.setdefault(name, []).append(position)
-    kept = {position for position, statement in enumerate(found) if statement.is_star or statement.is_future}
-    todo, seen = list(wanted), set(wanted)
-    while todo:
-        for position in makers.get(todo.pop(), ()):
-            if position not in kept:
-                kept.add(position)
-                todo += found[position].needs - seen
-                seen |= found[position].needs
-    return [found[position] for position in sorted(kept)]
+def _reasons(found: Found, missing: list[str]) -> list[tuple[Cell, int, str, str]]:
+    """Cell, line, name and reason, for every missing name of which some cell shows what became of it."""
+    reasons = list[tuple[Cell, int, str, str]]()
+    for name in missing:
+        for cell, loss in found.losses:
+            if name in loss.names:
+                reasons.append((cell, loss.first, name, f"{loss.why}, in the cell {cell.title}"))
+                break
+        else:
+            for cell, what in found.silent:
+                if name in defined_in(cell.source):
+                    advice = "Make it a code cell" if what.startswith("is ") else "Take that line out"
+                    why = f"it stands in the cell {cell.title}, which {what}. {advice}, and save the notebook"
+                    reasons.append((cell, 1, name, why))
+                    break
+    return reasons
 
 
-def _nothing(found: list[Statement], name: str, assignment: Assignment) -> SubmissionError:
+def _nothing(kept: list[Statement], found: Found, name: str, assignment: Assignment) -> SubmissionError:
     asked = ", ".join(assignment.public_names)
     message = f"{name} defines nothing that is asked for"
-    for defined in sorted(bound for statement in found for bound in statement.binds):
+    for defined in sorted(bound for each in kept for bound in each.binds):
         if hint := did_you_mean(defined, assignment.public_names):
             message += f", but it defines {shown(defined)!r}{hint}"
             break
+    else:
+        for cell, loss in found.losses[:1]:
+            message += f"; the cell {cell.title} is not read, as {loss.why}"
     return SubmissionError(message, help=f"Asked for are {asked}.")
 
 
-def _assembled(needed: list[Statement]) -> str:
-    """The statements at the lines where their cells have them, each cell below a comment with its number."""
-    future = [statement.text for statement in needed if statement.is_future]  # must come before everything else
-    lines = [HEADER, *future]
+def _assembled(
+    found: list[Statement], kept: list[bool], titles: dict[int, str], lost: list[tuple[Cell, int, str, str]]
+) -> str:
+    """The statements at the lines where their cells have them, each cell below a comment with its first words."""
+    future = [each.text for each, keep in zip(found, kept, strict=True) if each.is_future and keep]
+    lines = [HEADER, LEGEND, *future]  # these must come before everything else
+    used = {each.piece for each, keep in zip(found, kept, strict=True) if keep} | {cell.number for cell, *_ in lost}
     cells: dict[int, list[str]] = {}
-    for statement in needed:
-        if not statement.is_future:
-            place = cells.setdefault(statement.cell, [])
-            place += [""] * (statement.line - len(place))
-            first, *rest = statement.text.split("\n")
-            before = place[statement.line - 1]
-            place[statement.line - 1 :] = [f"{before}; {first}" if before else first, *rest]
-    for number, place in cells.items():
-        lines += [f"# notebook cell {number}", *place]
+    for each, keep in zip(found, kept, strict=True):
+        if keep and not each.is_future:
+            put_at(cells.setdefault(each.piece, []), each.line, each.text)
+    for cell, line, name, why in lost:
+        place = cells.setdefault(cell.number, [])
+        free = next(number for number in range(line, len(place) + line + 1) if not "".join(place[number - 1 : number]))
+        put_at(place, free, stand_in(name, why))
+    for each, keep in zip(found, kept, strict=True):
+        if not keep and each.piece in used and not each.is_import:
+            place = cells.setdefault(each.piece, [])
+            if each.line > len(place) or not place[each.line - 1]:
+                put_at(place, each.line, DROPPED + shown(each.text.split("\n")[0]))
+    for number in sorted(cells):
+        lines += [CELL + titles[number], *cells[number]]
     return "\n".join(lines) + "\n"
 
 
-def _notes(cells: list[Cell], found: list[Statement], needed: list[Statement]) -> tuple[str, ...]:
-    """Which cells were left out whole."""
-    left = {statement.cell for statement in found} - {statement.cell for statement in needed}
-    listed = ", ".join(str(cell.number) for cell in cells if cell.number in left)
-    return (f"left out of the notebook, as no task needs them: cells {listed}",) if left else ()
+def _notes(found: Found) -> tuple[str, ...]:
+    """What was left out because it cannot be read."""
+    notes = []
+    for cell, loss in found.losses:
+        whole = loss.first == 1 and loss.last >= 1 + cell.source.rstrip().count("\n")
+        place = "" if whole else f", lines {loss.first} to {loss.last}" if loss.last > loss.first else ""
+        place = place or ("" if whole else f", line {loss.first}")
+        notes.append(f"left out: the cell {cell.title}{place}, as {loss.why}")
+    if len(notes) > MAX_NOTES:
+        notes[MAX_NOTES - 1 :] = [f"left out: {len(notes) - MAX_NOTES + 1} more pieces that do not parse"]
+    return tuple(notes)
+
+
+def where(lines: list[str], number: int) -> tuple[str, int] | None:
+    """Of a line of a module that a notebook became: its cell's title and its line there; else None."""
+    if not lines or lines[0].rstrip("\n") != HEADER:
+        return None
+    for above in range(min(number, len(lines)) - 1, 0, -1):
+        if lines[above - 1].startswith(CELL):
+            return lines[above - 1].rstrip("\n").removeprefix(CELL), number - above
+    return None
+
+
+def left_out(lines: list[str], number: int) -> str:
+    """Up to three statements that were left out of a notebook's module, those of the line's own cell first."""
+    if (mine := where(lines, number)) is None:
+        return ""
+    dropped = [position for position, line in enumerate(lines, start=1) if line.startswith(DROPPED)]
+    cells = {position: where(lines, position) for position in dropped}
+    nearest = sorted(dropped, key=lambda position: (cells[position] or mine)[0] != mine[0])
+    return "; ".join(lines[position - 1].rstrip("\n").removeprefix(DROPPED) for position in nearest[:3])

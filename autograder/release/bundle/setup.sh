@@ -25,4 +25,4 @@ pip --no-deps ${index:+--index-url "$index"} "torch==$torch+cpu" \
 pip --constraint "$source_folder/constraints.txt" --requirement "$source_folder/requirements.txt"
 
 chmod -R go-rwx "$source_folder"
-"$venv/bin/python" -c 'import torch, numpy, pytest; print("deepgrade: ready, torch", torch.__version__)'
+"$venv/bin/python" -c 'import torch, numpy, pytest, matplotlib.font_manager; print("deepgrade: ready, torch", torch.__version__)'

@@ -1,0 +1,46 @@
+"""Public modules that a submission imports, and that may be imported once for all its workers: by name, from a list."""
+
+import ast
+
+# What takes a tenth of a second or more to import, starts no thread and no process, and computes nothing. Whoever
+# imports one of them, or a part of it, gets it warm.
+WARM = (
+    "matplotlib",
+    "matplotlib.pyplot",
+    "scipy.fft",
+    "scipy.integrate",
+    "scipy.interpolate",
+    "scipy.linalg",
+    "scipy.ndimage",
+    "scipy.optimize",
+    "scipy.signal",
+    "scipy.sparse",
+    "scipy.sparse.csgraph",
+    "scipy.sparse.linalg",
+    "scipy.spatial",
+    "scipy.special",
+    "scipy.stats",
+    "torch._dynamo",
+    "torch.nn.attention.flex_attention",
+    "torch.onnx",
+    "torch.utils.benchmark",
+    "torch.utils.data",
+)
+DYNAMO = ("torch._dynamo", "torch.compiler")  # attributes of torch that are not there before they are asked for
+
+
+def warm_modules(source: str) -> tuple[str, ...]:
+    """Names out of `WARM` that a module imports anywhere; none, where it does not parse."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
+    asked = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            asked |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            asked |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) in DYNAMO:
+            asked.add("torch._dynamo")
+    return tuple(name for name in WARM if any(f"{each}.".startswith(f"{name}.") for each in asked))
