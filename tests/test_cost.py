@@ -17,9 +17,9 @@ from autograder.checks.failure import CheckFailed
 from autograder.checks.proven import Proven
 from autograder.errors import GraderError
 from autograder.grading import Engine, Options, grade
-from autograder.results import Line, Outcome, Run
 from autograder.proof import Recording, Replay
 from autograder.proof.replay import Counter
+from autograder.results import Line, Outcome, Run
 from autograder.sandbox.recorder import Recorder
 from tests.test_grading import COURSE, REFERENCE, changed, line_of
 
