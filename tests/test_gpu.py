@@ -28,9 +28,8 @@ from autograder.checks.race import Work
 def test_affine_gpu(gpu_race):
     """affine: keeps up with the reference on a GPU"""
     work = Work(flops=6 * 256**3, bytes=4 * 3 * 256**2)
-    gpu_race.measure(
-        "autograd", "affine", lambda draw: (draw.single(256, 256), draw.single(256, 256)), work, library="library_affine"
-    )
+    inputs = lambda draw: (draw.single(256, 256), draw.single(256, 256))
+    gpu_race.measure("autograd", "affine", inputs, work, library="library_affine")
 '''
 HELPERS = '''
 
@@ -120,7 +119,8 @@ def test_a_submission_s_switches_do_not_reach_the_replay(engine: Engine, course:
 CHEATS = {
     "an answer of zeros": "return 0 * (x @ w)",
     "an answer that was made where nobody sees it": (
-        "\n    with torch._C._DisableTorchDispatch():\n        y = (x @ w).detach()\n    return y + 0 * x.sum() * w.sum()"
+        "\n    with torch._C._DisableTorchDispatch():\n        y = (x @ w).detach()\n"
+        "    return y + 0 * x.sum() * w.sum()"
     ),
     "an answer that is ready later": (
         "y = x @ w\n    out = torch.zeros_like(y)\n    import threading\n"

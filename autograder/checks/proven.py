@@ -82,22 +82,26 @@ class Proofs:
         call = self.agrees.student.describe(first)
         other = Draw(secrets.randbits(128), "replay")
         self.fresh = _afresh(first, asking(self._with(other), other))
-        reference = self._replayed_reference(expected, self.fresh)
-        return Proven(call, self._replayed(call, got, self.fresh, tol), reference)
+        self._give(self.fresh)
+        student = self._replayed(call, got, self.fresh, tol)  # before the replayer's memory has held the answer
+        return Proven(call, student, self._replayed_reference(expected))
 
     def _with(self, draw: Draw) -> Agrees:
         return replace(self.agrees, student=replace(self.agrees.student, draw=draw))
 
-    def _replayed_reference(self, recorded: Answer, fresh: Request) -> dict[str, int]:
-        """Load and run the reference's recording; its figures."""
+    def _give(self, fresh: Request) -> None:
+        """Hand the replayer fresh inputs, and cotangents for what is right on them."""
         self.right = self.agrees.reference.runner.answer(fresh)
         if not self.right.ok:
             raise GraderError(f"the reference fails on fresh inputs: {self.right.raised or self.right.lost}")
         outputs = self.right.value["outputs"] if fresh.step in ("autograd", "module") else None
         cotangents = cotangents_for(differentiable(outputs), fresh.options["seed"])
+        self.prover.give(recorded_inputs(list(fresh.args), fresh.kwargs, fresh.options), cotangents, self.device)
+
+    def _replayed_reference(self, recorded: Answer) -> dict[str, int]:
+        """Load and run the reference's recording; its figures."""
         try:
             self.prover.load(REFERENCE, recorded.recording, self.device)
-            self.prover.give(recorded_inputs(list(fresh.args), fresh.kwargs, fresh.options), cotangents, self.device)
             return self.prover.run(REFERENCE).figures
         except RecordingRefused as refused:
             raise GraderError(f"the reference's own recording {refused}") from refused

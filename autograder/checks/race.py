@@ -19,6 +19,7 @@ from autograder.assignment import Targets
 from autograder.checks.failure import CheckFailed
 from autograder.checks.proven import REFERENCE, STUDENT, Asking, Inputs, Proofs
 from autograder.checks.tolerance import Tolerance
+from autograder.proof.recording import RecordingRefused
 
 STAGES = (15, 15, 30, 60)  # pairs of turns, each stage after a pause
 PAUSE_SECONDS = 0.25
@@ -166,7 +167,10 @@ class Race:
 
     def _pair(self) -> tuple[float, float]:
         """Seconds of a turn of the student's recording and of one of the reference's, in random order."""
-        seconds = dict(self.proofs.prover.turns(CHANCE.sample((STUDENT, REFERENCE), 2)))
+        try:
+            seconds = dict(self.proofs.prover.turns(CHANCE.sample((STUDENT, REFERENCE), 2)))
+        except RecordingRefused as refused:
+            raise CheckFailed(f"What your code was seen to do {refused}.", rung="unproven", call=self.call) from refused
         return seconds[STUDENT], seconds[REFERENCE]
 
     def _prepare(self) -> None:

@@ -39,16 +39,15 @@ nanmedian nanquantile nansum nonzero_static norm nuclear_norm pdist quantile ren
 trace trapezoid unique_consecutive unique_dim value_selecting_reduction_backward var_mean
 """
 INDEXING = """
-_embedding_bag _embedding_bag_backward _embedding_bag_dense_backward _embedding_bag_forward_only
-_embedding_bag_per_sample_weights_backward _embedding_bag_sparse_backward _index_put_impl_ _pad_circular
-_segment_reduce_backward _unsafe_index _unsafe_index_put _unsafe_masked_index _unsafe_masked_index_put_accumulate
-atleast_1d atleast_2d block_diag bucketize cartesian_prod channel_shuffle col2im_backward combinations constant_pad
-dstack embedding_backward embedding_renorm_ embedding_sparse_backward flatten fliplr flipud gather_backward hstack
-im2col im2col_backward index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_put_ index_reduce
-index_reduce_ index_select_backward masked_fill_ masked_scatter_ masked_scatter_backward masked_select meshgrid
-native_channel_shuffle one_hot pad pixel_shuffle pixel_unshuffle put put_ reflection_pad1d_backward
-reflection_pad2d_backward repeat_interleave replication_pad1d replication_pad1d_backward replication_pad2d_backward
-roll rot90 scatter_ scatter_add_ scatter_reduce_ segment_reduce stack take take_along_dim tile vstack
+_embedding_bag _embedding_bag_forward_only _index_put_impl_ _pad_circular _unsafe_index _unsafe_index_put
+_unsafe_masked_index _unsafe_masked_index_put_accumulate atleast_1d atleast_2d block_diag bucketize cartesian_prod
+channel_shuffle col2im_backward combinations constant_pad dstack embedding_backward embedding_renorm_
+embedding_sparse_backward flatten fliplr flipud gather_backward hstack im2col im2col_backward index_add index_add_
+index_copy index_copy_ index_fill index_fill_ index_put_ index_reduce index_reduce_ index_select_backward masked_fill_
+masked_scatter_ masked_scatter_backward masked_select meshgrid native_channel_shuffle one_hot pad pixel_shuffle
+pixel_unshuffle put put_ reflection_pad1d_backward reflection_pad2d_backward repeat_interleave replication_pad1d
+replication_pad1d_backward replication_pad2d_backward roll rot90 scatter_ scatter_add_ scatter_reduce_ segment_reduce
+stack take take_along_dim tile vstack
 """
 NETWORKS = """
 _adaptive_avg_pool2d_backward _batch_norm_no_update _batch_norm_with_update _conv_depthwise2d _fused_dropout
@@ -57,16 +56,16 @@ _native_batch_norm_legit_functional _native_multi_head_attention _prelu_kernel _
 _scaled_dot_product_attention_math _scaled_dot_product_flash_attention_for_cpu
 _scaled_dot_product_flash_attention_for_cpu_backward _slow_conv2d_backward _slow_conv2d_forward _softmax_backward_data
 _transformer_encoder_layer_fwd _weight_norm_interface _weight_norm_interface_backward adaptive_max_pool2d
-adaptive_max_pool2d_backward avg_pool1d avg_pool3d_backward batch_norm_backward binary_cross_entropy
-binary_cross_entropy_backward binary_cross_entropy_with_logits celu conv_depthwise3d cosine_similarity
-cudnn_batch_norm dropout dropout_ elu_backward glu glu_backward grid_sampler_2d_backward hardshrink_backward
-hardsigmoid_backward hardswish hardswish_ hardswish_backward hardtanh_ hardtanh_backward huber_loss
-huber_loss_backward kl_div l1_loss leaky_relu_backward log_sigmoid_backward log_sigmoid_forward log_softmax
-logit_backward max_pool3d_with_indices_backward max_unpool2d mish_backward mkldnn_convolution mse_loss
-mse_loss_backward native_batch_norm native_batch_norm_backward native_dropout nll_loss nll_loss2d nll_loss2d_backward
-nll_loss2d_forward nll_loss_backward nll_loss_forward nll_loss_nd relu6_ rms_norm rrelu_with_noise
-rrelu_with_noise_backward slow_conv2d_forward smooth_l1_loss smooth_l1_loss_backward soft_margin_loss softmax
-softplus_backward softshrink_backward special_log_softmax thnn_conv2d threshold_ upsample_bilinear2d_backward
+_new_zeros_with_same_feature_meta _safe_softmax adaptive_max_pool2d_backward avg_pool1d avg_pool3d_backward
+batch_norm_backward binary_cross_entropy binary_cross_entropy_backward binary_cross_entropy_with_logits celu
+conv_depthwise3d cosine_similarity cudnn_batch_norm dropout dropout_ elu_backward glu glu_backward
+grid_sampler_2d_backward hardshrink_backward hardsigmoid_backward hardswish hardswish_ hardswish_backward hardtanh_
+hardtanh_backward huber_loss huber_loss_backward kl_div l1_loss leaky_relu_backward log_sigmoid_backward
+log_sigmoid_forward log_softmax logit_backward max_pool3d_with_indices_backward max_unpool2d mish_backward
+mkldnn_convolution mse_loss mse_loss_backward native_batch_norm native_batch_norm_backward native_dropout nll_loss
+nll_loss2d nll_loss2d_backward nll_loss2d_forward nll_loss_backward nll_loss_forward nll_loss_nd relu6_ rms_norm
+rrelu_with_noise rrelu_with_noise_backward slow_conv2d_forward smooth_l1_loss smooth_l1_loss_backward soft_margin_loss
+softmax softplus_backward softshrink_backward special_log_softmax thnn_conv2d threshold_ upsample_bilinear2d_backward
 upsample_nearest2d_backward
 """
 ALGEBRA = """
@@ -93,13 +92,14 @@ sparse_sampled_addmm sspaddmm to_dense to_sparse values values_copy
 OTHER = """
 __and__ __iand__ __ior__ __lshift__ __or__ __xor__ _assert_async _assert_tensor_metadata _cast_Double _cast_Float
 _debug_has_internal_overlap _foreach_add _foreach_mul _foreach_norm _functional_assert_async
-_has_compatible_shallow_copy_type _local_scalar_dense _test_check_tensor _to_copy absolute alias_ arctan2 bitwise_and_
-contiguous cpu detach divide eq_ erf_ fix float_power floor_divide floor_divide_ fmax_ ge_ gradient greater gt_
-hann_window hypot imag is_complex is_floating_point is_pinned is_same_size isreal istft le_ lerp_ less log_normal lt_
-multiply ne_ not_equal real result_type rsub sinc softplus_ special_expit special_logit special_logsumexp
-special_softmax special_xlogy square stft subtract sym_size to true_divide_ type_as where xlogy
+_has_compatible_shallow_copy_type _has_same_storage_numel _local_scalar_dense _test_check_tensor _to_copy absolute
+alias_ arctan2 bitwise_and_ contiguous cpu detach divide eq_ erf_ fix float_power floor_divide floor_divide_ fmax_ ge_
+gradient greater gt_ hann_window hypot imag is_complex is_floating_point is_pinned is_same_size isreal istft le_ lerp_
+less log_normal lt_ multiply ne_ not_equal real result_type rsub sinc softplus_ special_expit special_logit
+special_logsumexp special_softmax special_xlogy square stft subtract sym_size to true_divide_ type_as where xlogy
 """
 NAMED = frozenset(" ".join((VIEWS, MAKING, PRODUCTS, REDUCTIONS, INDEXING, NETWORKS, ALGEBRA, SPARSE, OTHER)).split())
+UNSAFE = {"resize_", "resize"}  # core, and give memory that nothing wrote
 KINDS = {torch.Tag.core, torch.Tag.pointwise}
 
 
@@ -110,7 +110,7 @@ def operation(name: Any) -> Any:
         return torch.ops.aten.as_strided.default
     space, _, rest = str(name).partition("::")
     base, _, overload = rest.partition(".")
-    if space != "aten" or not base.isidentifier():
+    if space != "aten" or not base.isidentifier() or base in UNSAFE:
         return None
     packet = getattr(torch.ops.aten, base, None)
     found = getattr(packet, overload or "default", None)

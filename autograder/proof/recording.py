@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,11 @@ class Step:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     outs: tuple[Any, ...]
+
+    @cached_property
+    def base(self) -> str:
+        """Its name without namespace and overload."""
+        return self.name.removeprefix("aten::").partition(".")[0]
 
     @property
     def used(self) -> Iterator[int]:

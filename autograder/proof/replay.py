@@ -4,6 +4,7 @@ Counts are the same on any machine, which no clock is. They are taken from what 
 believe: who says less has computed less.
 """
 
+import math
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +17,17 @@ from autograder.proof.recording import DEVICE, GENERATOR, Read, Recording, Recor
 from autograder.sandbox.recorder import LOOK
 
 MATRIX_PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "matmul", "dot", "mv", "addmv", "_sparse_mm", "_sparse_addmm")
+UNWRITTEN = ("empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided")
+POOLED = {"max_pool2d_with_indices_backward": 2, "adaptive_max_pool2d_backward": 2}  # axes of what was pooled
+POOLED |= {"max_pool3d_with_indices_backward": 3, "adaptive_max_pool3d_backward": 3}
+SEED = 0
 FIGURES = ("operations", "products", "flops", "largest", "written", "peak", "kept")
 
 
 @dataclass
 class Replay:
-    """A recording, ready to be run as often as wanted.
+    """A recording, ready to be run as often as wanted. It is a function of its inputs: draws repeat, and what nothing
+    wrote is zero, so that one run is as right, and as much work, as another.
 
     Args:
         recording: what is run.
@@ -47,6 +53,8 @@ class Replay:
             RecordingRefused: an operation fails, or there are not as many inputs.
         """
         environment = self._begin(inputs, cotangents)
+        self.generator.manual_seed(SEED)
+        (torch.cuda if self.device.type == "cuda" else torch.default_generator).manual_seed(SEED)
         reads: list[Any] = []
         if counter is not None:
             counter.begin(environment.values())
@@ -70,8 +78,11 @@ class Replay:
     def _do(self, step: Step, environment: dict[int, Any], reads: list[Any], counter: "Counter | None") -> None:
         args = [self._filled(item, environment, reads) for item in step.args]
         kwargs = {key: self._filled(item, environment, reads) for key, item in step.kwargs.items()}
+        _refuse_wild_places(step, args)
         try:
             result = step.function(*args, **kwargs)
+            if step.base in UNWRITTEN:
+                result.zero_()
         except (RuntimeError, IndexError, TypeError, ValueError, NotImplementedError) as error:
             told = str(error).partition("\n")[0][:200]
             raise RecordingRefused(f"fails in {step.name.removeprefix('aten::')}: {told}") from error
@@ -121,6 +132,17 @@ class Replay:
         return ends
 
 
+def _refuse_wild_places(step: Step, args: list[Any]) -> None:
+    """Backward passes of pooling write where their last argument says, without a look."""
+    count = POOLED.get(step.base)
+    if count is None or len(args) < 3 or not all(isinstance(args[place], torch.Tensor) for place in (0, 1, -1)):
+        return
+    gradient, pooled, places = args[0], args[1], args[-1]
+    size = math.prod(pooled.shape[-count:])
+    if gradient.shape != places.shape or bool(((places < 0) | (places >= size)).any()):
+        raise RecordingRefused("goes back through a pooling to places outside it")
+
+
 def _refuse_wild_indices(result: Any) -> None:
     """Kernels on sparse tensors trust the indices in them."""
     if not isinstance(result, torch.Tensor) or result.layout is torch.strided or result.is_meta:
@@ -165,7 +187,7 @@ class Counter:
 
     def see(self, step: Step, args: list[Any], kwargs: dict[str, Any], result: Any) -> None:
         """An operation has run."""
-        name = step.name.removeprefix("aten::").partition(".")[0]
+        name = step.base
         self.figures["operations"] += 1
         self.figures["products"] += name in MATRIX_PRODUCTS
         self.figures["flops"] += _flops(name, args, result)

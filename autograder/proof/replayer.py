@@ -24,11 +24,12 @@ class Replayer:
         self.given: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
 
     def load(self, asked: dict[str, Any]) -> Any:
-        """Read a recording; names of its operations, and lines that constants were first used in."""
+        """Read a recording; the names among its operations, and lines that constants were first used in."""
         recording = Recording.read(asked["recording"])
         self.loaded[asked["name"]] = Replay(recording, torch.device(asked.get("device", "cpu")))
         sizes = [[recording.lines[slot], tensor.numel()] for slot, tensor in recording.constants.items()]
-        return {"operations": [step.name for step in recording.operations], "constants": sizes[:1000]}
+        names = sorted({step.name for step in recording.operations})
+        return {"operations": names, "constants": sizes[:1000]}
 
     def give(self, asked: dict[str, Any]) -> None:
         """Inputs and cotangents of the runs to come."""
