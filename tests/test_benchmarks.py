@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 NUMBER = r"[\d,.]+"
 ROWS = {  # of the table, as patterns
     "cost": [
-        r"test_spmm_cost +\| 1 of 1 pass +\| (\d+) of \1 pass +\| 0 of 1 pass",
+        r"test_spmm_cost +\| 1 of 1 pass +\| +(\d+) of \1 pass +\| 0 of 1 pass",
         rf"operations +\| +{NUMBER} \| +{NUMBER} \(\w+\)",
         rf"times the reference +\| +{NUMBER} ",
     ],
