@@ -3,6 +3,7 @@ naive one, which is right everywhere and must lose these checks. Figures are tho
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -112,12 +113,15 @@ def lines(engine: Engine, assignment: Assignment, path: Path, checks: tuple[str,
 
 
 def verdicts(graded: list[Graded]) -> Iterator[str]:
-    """How many of each kind pass."""
+    """How many of each kind pass, and which are not as they should be; what these were told goes to stderr."""
     for role in ("reference", "variants", "naive"):
         mine = [item for item in graded if role_of(item) == role]
-        passed = sum(item.line.outcome is Outcome.PASSED for item in mine)
-        right = passed == (0 if role == "naive" else len(mine))
-        yield f"{'' if right else '[red]WRONG[/red] '}{passed} of {len(mine)} pass"
+        passed = [item for item in mine if item.line.outcome is Outcome.PASSED]
+        wrong = passed if role == "naive" else [item for item in mine if item not in passed]
+        for item in wrong:
+            print(f"{item.line.check}, {item.submission}: {item.line.message or 'passed'}", file=sys.stderr)
+        names = ", ".join(dict.fromkeys(item.submission for item in wrong))
+        yield f"{len(passed)} of {len(mine)} pass{f' [red]WRONG[/red] ({names})' if wrong else ''}"
 
 
 def role_of(graded: Graded) -> str:
