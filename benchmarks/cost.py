@@ -2,6 +2,8 @@
 naive one, which is right everywhere and must lose these checks. Figures are those of real gradings."""
 
 import os
+import re
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from autograder.results import Line, Outcome
 from benchmarks import repetitions
 from benchmarks.tables import head, show
 
+MANY = re.compile(r"more than ([\d,]+) operations")
 MARGIN = 1.5  # a limit should be as far from what is right as from what is naive
 SEEDS = tuple(range(1, 1 + repetitions(2)))
 HEAD = """\
@@ -110,12 +113,15 @@ def lines(engine: Engine, assignment: Assignment, path: Path, checks: tuple[str,
 
 
 def verdicts(graded: list[Graded]) -> Iterator[str]:
-    """How many of each kind pass."""
+    """How many of each kind pass, and which are not as they should be; what these were told goes to stderr."""
     for role in ("reference", "variants", "naive"):
         mine = [item for item in graded if role_of(item) == role]
-        passed = sum(item.line.outcome is Outcome.PASSED for item in mine)
-        right = passed == (0 if role == "naive" else len(mine))
-        yield f"{'' if right else '[red]WRONG[/red] '}{passed} of {len(mine)} pass"
+        passed = [item for item in mine if item.line.outcome is Outcome.PASSED]
+        wrong = passed if role == "naive" else [item for item in mine if item not in passed]
+        for item in wrong:
+            print(f"{item.line.check}, {item.submission}: {item.line.message or 'passed'}", file=sys.stderr)
+        names = ", ".join(dict.fromkeys(item.submission for item in wrong))
+        yield f"{len(passed)} of {len(mine)} pass{f' [red]WRONG[/red] ({names})' if wrong else ''}"
 
 
 def role_of(graded: Graded) -> str:
@@ -133,20 +139,30 @@ def rows(graded: list[Graded]) -> Iterator[tuple[str, ...]]:
         if not all(figure in worst[role].shares for role in ("reference", "variants")):
             continue  # nobody right got that far: the row of verdicts says so
         inside = 1 / max(worst[role].shares[figure] for role in ("reference", "variants"))
-        outside = worst["naive"].shares.get(figure, 0)
         variant = worst["variants"]
+        limit = variant.value(figure) / variant.shares[figure]
+        naive, outside = of_naive(worst["naive"], figure, limit)
         yield (
             f"  {figure}",
             f"{worst['reference'].value(figure):,.10g}",
             f"{variant.value(figure):,.10g} ({variant.submission})",
-            f"{worst['naive'].value(figure):,.10g}" if outside else "not reached",
-            f"{variant.value(figure) / variant.shares[figure]:,.10g}",
+            naive,
+            f"{limit:,.10g}",
             f"{inside:.2f}{'' if inside >= MARGIN or ' when ' in figure else ' <'}",
-            f"{outside:.2f}" if outside else f"({stopped(worst['naive'].line)})",
+            outside,
         )
 
 
-def stopped(line: Line) -> str:
-    """What ended a check before there were figures: what is said after the call."""
-    said = line.message.split("\n")
-    return said[1] if len(said) > 1 else said[0] or line.outcome.value
+def of_naive(naive: Graded, figure: str, limit: float) -> tuple[str, str]:
+    """What the naive submission needs and how far that is outside, or what ended it before there were figures:
+    recording stops soon after a limit of operations."""
+    if figure in naive.shares:
+        return f"{naive.value(figure):,.10g}", f"{naive.shares[figure]:.2f}"
+    said = naive.line.message.split("\n")
+    told = said[1] if len(said) > 1 else said[0] or naive.line.outcome.value
+    if (many := MANY.search(told)) is None:
+        return "not reached", f"({told})"
+    if figure != "operations":
+        return "not reached", ""
+    least = many[1].replace(",", "")
+    return f"over {many[1]}", f"over {int(least) / limit:.2f}"

@@ -19,8 +19,8 @@ FIGURES = {"seconds": ("seconds", 2), "CPU seconds": ("cpu", 2), "peak MiB": ("m
 
 def main(names: Sequence[str]) -> None:
     """Print a table: medians of each side, and their ratios."""
-    title = f"cost of isolation: unprotected, sandboxed (ratio); medians of {REPETITIONS}, in turns, without costs and races"
-    table = Table(title=title)
+    sides = "unprotected, sandboxed (ratio)"
+    table = Table(title=f"isolation, costs and races left out: {sides}; medians of {REPETITIONS}, in turns")
     for heading in ("assignment", "start", *FIGURES):
         table.add_column(heading, justify="left" if heading in ("assignment", "start") else "right")
     for name in names:

@@ -6,6 +6,7 @@ true ratio is known, from the best times of a long run before; beside it stands 
 of the row.
 """
 
+import importlib
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from rich.table import Table
 from autograder.assignment import Targets
 from autograder.checks.proven import REFERENCE, STUDENT
 from autograder.checks.race import CHANCE, Times, run_stages
-from autograder.proof import Prover
+from autograder.proof.prover import REPLAYER, Prover
 from autograder.sandbox.box import fork_zygote
 from autograder.sandbox.confine import Confinement
 from autograder.sandbox.folders import remove_tree, run_folder
@@ -77,6 +78,7 @@ def hogged(count: int) -> Iterator[None]:
 def measure() -> None:
     """In a process of its own, since the warm process is forked from it: one line a ratio, fields by tabs."""
     torch.set_num_threads(1)
+    importlib.import_module(REPLAYER)  # what is forked from here may not read its file any more
     folder = run_folder()
     sandbox = fork_zygote(folder, Confinement.available())
     try:

@@ -1,0 +1,74 @@
+"""Each benchmark runs from end to end, once and small: what it measures is not looked at, that it measures is."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import ALL
+from benchmarks.usage import measured
+
+ROOT = Path(__file__).parents[1]
+NUMBER = r"[\d,.]+"
+ROWS = {  # of the table, as patterns
+    "cost": [
+        r"test_spmm_cost +\| 1 of 1 pass +\| +(\d+) of \1 pass +\| 0 of 1 pass",
+        rf"operations +\| +{NUMBER} \| +{NUMBER} \(\w+\)",
+        rf"times the reference +\| +{NUMBER} ",
+    ],
+    "grading": [rf"gcn +\| {role} +\| +{NUMBER} \| +{NUMBER} \| +{NUMBER}" for role in ("reference", "stub")],
+    "isolation": [rf"gcn +\| {start} +(\| +-?{NUMBER}, -?{NUMBER} \(-?{NUMBER}\) ){{3}}" for start in ("cold", "warm")],
+    "library": [rf"gcn.spmm +\|.* {NUMBER} ms \| +{NUMBER} ms \| +{NUMBER}"],
+    "race": [r"2 target = limit +\| +4 ", r"1.5 limit +\| +6 "],
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_benchmark_prints_its_table(name: str) -> None:
+    command = [sys.executable, "-m", "benchmarks", name, "gcn"]
+    environment = os.environ | {"REPETITIONS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [row for row in ROWS[name] if not re.search(row, done.stdout)] == [], done.stdout
+    assert "WRONG" not in done.stdout
+
+
+def test_a_benchmark_that_is_not_there_is_told() -> None:
+    command = [sys.executable, "-m", "benchmarks", "speed"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 64
+    assert "there is no benchmark 'speed'" in done.stderr
+
+
+BUSY = """import os, signal, time
+
+
+def busy():
+    while time.process_time() < 0.5:
+        pass
+    time.sleep(0.2)
+    os._exit(0)
+
+
+"""
+COUNTED = {
+    "waited for by its parent": "os.fork() or busy()\nos.wait()",
+    "of a parent that ignores its end": (
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\npid = os.fork() or busy()\n"
+        "while os.path.exists(f'/proc/{pid}'): time.sleep(0.01)"
+    ),
+    "left behind": "os.fork() or busy()",
+}
+
+
+@pytest.mark.parametrize("source", COUNTED.values(), ids=COUNTED)
+def test_the_work_of_a_process_is_counted_once_whoever_waits_for_it(source: str) -> None:
+    assert 0.4 < measured([sys.executable, "-c", BUSY + source], ROOT).cpu < 0.9
+
+
+def test_a_command_that_fails_is_no_measurement() -> None:
+    with pytest.raises(SystemExit, match="ended with 3"):
+        measured([sys.executable, "-c", "raise SystemExit(3)"], ROOT)
