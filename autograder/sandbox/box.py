@@ -10,7 +10,7 @@ import socket
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ class Sandbox:
             "uid": uid,
             "memory_mb": limits.memory_mb,
             "reply_bytes": limits.reply_bytes,
-            "confinement": self.confinement.to_dict(),
+            "confinement": self._confinement_of(what["serves"]).to_dict(),
             **what,
         }
         try:
@@ -121,6 +121,10 @@ class Sandbox:
             for descriptor in (request[0], reply[1], output[1]):
                 os.close(descriptor)
         return Worker(self, pid, uid, folder, request[1], reply[0], output[0], limits, tuple(what["absent"]))
+
+    def _confinement_of(self, serves: str) -> Confinement:
+        """What runs a submission never comes near an accelerator: recordings are replayed there."""
+        return self.confinement if serves else replace(self.confinement, cuda=False)
 
     def end(self, worker: "Worker") -> int | None:
         """Kill a worker and all it started; its wait status if it had ended by itself."""
