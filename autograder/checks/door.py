@@ -137,6 +137,8 @@ class Door:
             return request.name
         if request.step == "run":
             return f"the check's helper {request.name}({_arguments(None, request.args, request.kwargs)})"
+        if request.step == "network":
+            return f"{request.name}({_arguments(None, request.args, request.kwargs)})"
         if request.step == "module":
             made = _arguments(function, tuple(request.options["init"]), request.options["init_kwargs"])
             called = _arguments(getattr(function, "forward", None), request.args, request.kwargs, skip_self=True)

@@ -9,11 +9,14 @@ from typing import Any
 
 import torch
 
-from autograder.proof import device
-from autograder.proof.recording import Recording, RecordingRefused
+from autograder.proof import device, structure
+from autograder.proof.recording import DTYPES, Recording, RecordingRefused
 from autograder.proof.replay import Counter, Replay
+from autograder.proof.weighing import Weighed
 from autograder.sandbox import wire
 from autograder.sandbox.worker import read_frame, write_frame
+
+DOORS = ("load", "give", "run", "turns", "network", "weighed", "gradients", "flush", "roofline", "library")
 
 
 class Replayer:
@@ -21,6 +24,7 @@ class Replayer:
 
     def __init__(self) -> None:
         self.loaded: dict[str, Replay] = {}
+        self.networks: dict[str, Weighed] = {}
         self.given: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
 
     def load(self, asked: dict[str, Any]) -> Any:
@@ -49,6 +53,28 @@ class Replayer:
     def _timed(self, replay: Replay) -> float:
         return device.timed(replay.device, lambda: replay.run(*self.given, None))
 
+    def network(self, asked: dict[str, Any]) -> Any:
+        """Read the recording of a network; its structure."""
+        recording = Recording.read(asked["recording"])
+        try:
+            held = [(str(role), [int(size) for size in shape], str(kind)) for role, shape, kind in asked["held"]]
+            if any(kind not in DTYPES for _, _, kind in held):
+                raise ValueError("no dtype")
+        except (TypeError, ValueError) as error:
+            raise RecordingRefused("is not written down in order (what the network holds)") from error
+        self.networks[asked["name"]] = Weighed(recording, held)
+        return structure.read(recording, held, asked["shape"]).to_plain()
+
+    def weighed(self, asked: dict[str, Any]) -> Any:
+        """What a network makes of images, with random weights."""
+        with torch.no_grad():
+            return self.networks[asked["name"]].forward(asked["images"], asked["seed"], usual=False)
+
+    def gradients(self, asked: dict[str, Any]) -> Any:
+        """Outputs of a network, and norms of its parameters' gradients."""
+        given = (asked[key] for key in ("images", "cotangent", "seed", "shapes"))
+        return list(self.networks[asked["name"]].gradients(*given))
+
     def flush(self, asked: dict[str, Any]) -> float:
         """Before a turn on a device."""
         return device.flush(torch.device(asked["device"]))
@@ -67,7 +93,7 @@ def serve(reading: int, writing: int, reply_bytes: int) -> None:
     device.exact()
     replayer = Replayer()
     doors: dict[str, Callable[[dict[str, Any]], Any]] = {
-        name: getattr(replayer, name) for name in ("load", "give", "run", "turns", "flush", "roofline", "library")
+        name: getattr(replayer, name) for name in DOORS
     }
     while (asked := read_frame(reading)) is not None:
         try:

@@ -7,6 +7,7 @@ comparison did the same. Runs in the worker: imports nothing of Deepgrade but it
 import inspect
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -272,6 +273,40 @@ def _module_step(made: torch.nn.Module, args: list[Any], kwargs: dict[str, Any],
     return {"outputs": outputs, "gradients": gradients, "state": dict(made.state_dict())}
 
 
+def network(submission: Submission, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Any:
+    """Build a network, and write down what its forward does to images of the shape `options["images"]`.
+
+    That happens on the meta device, without memory and without arithmetic, and with numbers only where the student's
+    code cannot do without. `options["within"]` names a helper, a context manager, in which it runs. Parameters, buffers
+    and images are the recording's inputs, in this order.
+    """
+    helper = options.get("within")
+    with getattr(submission.helpers, helper)(submission.module) if helper else nullcontext():
+        try:
+            return _network_on("meta", submission, name, args, options)
+        except (NotImplementedError, ContractError):
+            raise
+        except Exception:
+            return _network_on("cpu", submission, name, args, options)
+
+
+def _network_on(device: str, submission: Submission, name: str, args: list[Any], options: dict[str, Any]) -> Any:
+    with torch.device(device):
+        made = submission.public(name)(*args)
+        if not isinstance(made, torch.nn.Module):
+            raise ContractError(f"{name} must return a torch.nn.Module; it returned {type(made).__name__}")
+        made.train(options["training"])
+        kept = {"parameter": [*made.parameters()], "buffer": [*made.buffers()]}
+        images = torch.zeros(options["images"])
+        inputs = [*kept["parameter"], *kept["buffer"], images]
+        with torch.no_grad(), Recorder(inputs, str(submission.module.__file__)) as recorder:
+            logits = made(images)
+    held = [
+        [role, list(item.shape), str(item.dtype).removeprefix("torch.")] for role, items in kept.items() for item in items
+    ]
+    return {"held": held, "recording": recorder.written(logits)}
+
+
 def _load(made: torch.nn.Module, state: dict[str, torch.Tensor], name: str) -> None:
     own = made.state_dict()
     missing, extra = [key for key in state if key not in own], [key for key in own if key not in state]
@@ -360,5 +395,6 @@ def _tracked_arguments(args: list[Any], kwargs: dict[str, Any], wrt: list[Any] |
 
 PAIRS = ("pair", "interleaved")  # steps that are about NAME_forward and NAME_backward
 STEPS: dict[str, Callable[[Submission, str, list[Any], dict[str, Any], dict[str, Any]], Any]] = {
-    step.__name__: step for step in (call, written, value, run, pair, interleaved, autograd, module)
+    step.__name__: step
+    for step in (call, written, value, run, pair, interleaved, autograd, module, network)
 }

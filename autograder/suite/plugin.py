@@ -22,6 +22,7 @@ from autograder.checks import (
     Runner,
 )
 from autograder.checks.cost import Cost
+from autograder.checks.networks import Networks
 from autograder.checks.proven import Proofs
 from autograder.checks.race import GpuRace, Inconclusive, Race, Times
 from autograder.errors import GraderError
@@ -99,6 +100,15 @@ class ChecksPlugin:
             limits = self.world.assignment.costs.get(_task(request.node) or "")
             cost = request.node.stash[COST] = Cost(Proofs(agrees, prover), limits)
             yield cost
+
+    @pytest.fixture
+    def networks(self, student: Door) -> Iterator[Networks]:
+        """Networks that the submission builds, recorded."""
+        if self.world.reference is None:
+            yield Networks(student)
+            return
+        with self.world.prover() as prover:
+            yield Networks(student, prover)
 
     @pytest.fixture
     def limits(self, request: pytest.FixtureRequest) -> Costs:

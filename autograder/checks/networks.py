@@ -1,0 +1,133 @@
+"""Networks that a submission builds, judged by what they were recorded to do: never by what is said of them."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from autograder.checks.door import Door
+from autograder.checks.failure import CheckFailed
+from autograder.errors import GraderError
+from autograder.proof.prover import Prover
+from autograder.proof.recording import RecordingRefused
+from autograder.proof.replayer import Replayer
+from autograder.proof.structure import Structure
+
+IN_TRAINING = {True: "in training", False: "in evaluation"}
+
+
+@dataclass
+class Network:
+    """A recorded network.
+
+    Attributes:
+        call: as a student would write it.
+        name: what it is loaded under.
+        structure: what it is made of.
+        networks: where it came from.
+    """
+
+    call: str
+    name: str
+    structure: Structure
+    networks: "Networks"
+
+    def logits(self, images: torch.Tensor, seed: int) -> torch.Tensor:
+        """What it makes of images with weights that are drawn from the seed, see `proof.weighing`; they must have the
+        recorded shape."""
+        out: torch.Tensor = self.networks.ask(self, "weighed", images=images, seed=seed)
+        return out
+
+    def gradients(
+        self, images: torch.Tensor, cotangent: torch.Tensor, seed: int, shapes: list[list[int]] | None = None
+    ) -> tuple[torch.Tensor, list[float]]:
+        """Outputs and norms of the parameters' gradients, with usual initial weights."""
+        asked = {"images": images, "cotangent": cotangent, "seed": seed, "shapes": shapes}
+        out, norms = self.networks.ask(self, "gradients", **asked)
+        return out, norms
+
+
+@dataclass
+class Networks:
+    """`networks("build_cnn", "vgg16", images=(2, 3, 224, 224))`: the student's network, recorded; with
+    `of=reference`, the reference's.
+
+    Attributes:
+        student: whose networks these are.
+        prover: where recordings are read and run; None on a student's own machine, where there is nobody to doubt.
+    """
+
+    student: Door
+    prover: Prover | None = None
+
+    def __post_init__(self) -> None:
+        self.count = 0
+        self.here = Replayer()
+
+    def __call__(
+        self,
+        builder: str,
+        *args: Any,
+        images: tuple[int, ...],
+        training: bool = False,
+        within: str | None = None,
+        of: Door | None = None,
+    ) -> Network:
+        """Build, record, and read what was recorded.
+
+        Args:
+            builder: a function of the submission that returns a module.
+            *args: for it.
+            images: shape of what the module is called with.
+            training: its mode.
+            within: a helper, a context manager, in which that happens.
+            of: whose, the student's where it is None.
+
+        Raises:
+            CheckFailed: nothing is built, or nothing that can be followed.
+        """
+        door = of or self.student
+        options = {"images": list(images), "training": training, "within": within}
+        request = door.request("network", builder, args, {}, **options)
+        call = f"{door.describe(request)}, {IN_TRAINING[training]} on images of shape {list(images)}"
+        value = door.value_of(request)
+        self.count += 1
+        network = Network(call, f"network {self.count}", Structure((), (), 0, 0, ()), self)
+        try:
+            said = self.ask(network, "network", **_plain(value), shape=list(images))
+        except CheckFailed as failed:
+            if of is not None:
+                raise GraderError(f"the reference's network: {failed}") from failed
+            raise
+        network.structure = Structure.from_plain(said)
+        return network
+
+    def ask(self, network: Network, door: str, **what: Any) -> Any:
+        """Have the replayer do something with a network.
+
+        Raises:
+            CheckFailed: what was recorded cannot be done again.
+        """
+        asked = {"do": door, "name": network.name, **what}
+        try:
+            if self.prover is None:
+                return getattr(self.here, door)(asked)
+            return self.prover.ask(door, **{key: item for key, item in asked.items() if key != "do"})
+        except RecordingRefused as refused:
+            told = f"What your network was seen to do {refused}."
+            raise CheckFailed(told, rung="unproven", call=network.call) from refused
+
+    def fail(self, network: Network, message: str) -> None:
+        """End the check with a message about a network."""
+        raise CheckFailed(message, rung="structure", call=network.call)
+
+    def seed(self) -> int:
+        """Of weights: nobody knows it before the recording is here."""
+        return secrets.randbits(63)
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {"recording": None, "held": []}
+    return {"recording": value.get("recording"), "held": value.get("held")}
