@@ -6,7 +6,7 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +18,8 @@ from autograder.checks.compare import Closeness, as_numpy, compare
 from autograder.checks.door import Door
 from autograder.checks.runner import Answer, LocalRunner
 from autograder.errors import GraderError
+from autograder.proof import structure
+from autograder.proof.recording import Recording
 from autograder.sandbox.steps import Request
 from autograder.sandbox.wire import arrays_in
 
@@ -55,7 +57,7 @@ class Diagnosis:
             by_dtype: whether the dtype is what differs, not the values.
         """
         started = time.monotonic()
-        expected = [reference.runner.answer(request) for request, _ in student.log]
+        expected = [_read(request, reference.runner.answer(request)) for request, _ in student.log]
         for mistake in self._of_task(task):
             if time.monotonic() - started > SECONDS:
                 return None
@@ -88,11 +90,20 @@ def _explains(
 ) -> bool:
     telling = False
     for (request, got), right in zip(log, expected, strict=True):
-        wrong = runner.answer(request)
+        wrong = _read(request, runner.answer(request))
         if not _same(got, wrong, same):
             return False
         telling = telling or not _same(wrong, right, same)
     return telling
+
+
+def _read(request: Request, answer: Answer) -> Answer:
+    """Of a network its structure (see `Networks`), of all else what was answered."""
+    if request.step != "network" or not answer.ok:
+        return answer
+    recording = Recording.read(answer.value["recording"])
+    found = structure.read(recording, answer.value["held"], request.options["images"])
+    return replace(answer, value=found.summary())
 
 
 def _same(first: Answer, second: Answer, same: Callable[[Any, Any], bool]) -> bool:

@@ -1,7 +1,7 @@
 """Networks that a submission builds, judged by what they were recorded to do: never by what is said of them."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,12 +25,14 @@ class Network:
         call: as a student would write it.
         name: what it is loaded under.
         structure: what it is made of.
+        held: how many numbers it learns by its own account, whether they take part or not.
         networks: where it came from.
     """
 
     call: str
     name: str
     structure: Structure
+    held: int
     networks: "Networks"
 
     def logits(self, images: torch.Tensor, seed: int) -> torch.Tensor:
@@ -93,14 +95,16 @@ class Networks:
         call = f"{door.describe(request)}, {IN_TRAINING[training]} on images of shape {list(images)}"
         value = door.value_of(request)
         self.count += 1
-        network = Network(call, f"network {self.count}", Structure((), (), 0, 0, ()), self)
+        network = Network(call, f"network {self.count}", Structure((), (), 0, 0, ()), 0, self)
         try:
             said = self.ask(network, "network", **_plain(value), shape=list(images))
         except CheckFailed as failed:
             if of is not None:
                 raise GraderError(f"the reference's network: {failed}") from failed
             raise
-        network.structure = Structure.from_plain(said)
+        network.structure, network.held = Structure.from_plain(said["structure"]), said["held"]
+        request, answer = door.log[-1]
+        door.log[-1] = (request, replace(answer, value=network.structure.summary()))
         return network
 
     def ask(self, network: Network, door: str, **what: Any) -> Any:

@@ -4,6 +4,7 @@ It is asked to `load` a recording under a name, to `run` one on inputs, to let t
 value or an error, both plain.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -54,7 +55,7 @@ class Replayer:
         return device.timed(replay.device, lambda: replay.run(*self.given, None))
 
     def network(self, asked: dict[str, Any]) -> Any:
-        """Read the recording of a network; its structure."""
+        """Read the recording of a network; its structure, and how many numbers it learns by its own account."""
         recording = Recording.read(asked["recording"])
         try:
             held = [(str(role), [int(size) for size in shape], str(kind)) for role, shape, kind in asked["held"]]
@@ -63,7 +64,8 @@ class Replayer:
         except (TypeError, ValueError) as error:
             raise RecordingRefused("is not written down in order (what the network holds)") from error
         self.networks[asked["name"]] = Weighed(recording, held)
-        return structure.read(recording, held, asked["shape"]).to_plain()
+        learnt = sum(math.prod(shape) for role, shape, _ in held if role == "parameter")
+        return {"structure": structure.read(recording, held, asked["shape"]).to_plain(), "held": learnt}
 
     def weighed(self, asked: dict[str, Any]) -> Any:
         """What a network makes of images, with random weights."""
@@ -92,9 +94,7 @@ def serve(reading: int, writing: int, reply_bytes: int) -> None:
     """Answer one request after another, until the grader hangs up."""
     device.exact()
     replayer = Replayer()
-    doors: dict[str, Callable[[dict[str, Any]], Any]] = {
-        name: getattr(replayer, name) for name in DOORS
-    }
+    doors: dict[str, Callable[[dict[str, Any]], Any]] = {name: getattr(replayer, name) for name in DOORS}
     while (asked := read_frame(reading)) is not None:
         try:
             parts = wire.encode({"value": doors[asked["do"]](asked)}, reply_bytes)

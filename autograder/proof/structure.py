@@ -84,9 +84,15 @@ class Structure:
     work: int
     widths: tuple[int, ...]
 
+    def summary(self) -> dict[str, Any]:
+        """What tells two structures apart, as plain values."""
+        return {"function": self.layers[-1].name, "parameters": self.parameters, "output": list(self.output)}
+
     def to_plain(self) -> dict[str, Any]:
         """As plain values."""
-        layers = [[x.kind, [list(pair) for pair in x.settings], list(x.before), list(x.shape), x.name] for x in self.layers]
+        layers = [
+            [x.kind, [list(pair) for pair in x.settings], list(x.before), list(x.shape), x.name] for x in self.layers
+        ]
         rest = {"parameters": self.parameters, "work": self.work, "widths": list(self.widths)}
         return {"layers": layers, "output": list(self.output), **rest}
 
@@ -226,6 +232,8 @@ class Reader:
             return _Known(out, first.layer, first.probe, first.parameter, first.number, first.memory)
         if name in ("t", "transpose", "permute", "expand") and first is not None and first.parameter is not None:
             return _Known(out, parameter=first.parameter, memory=first.memory)
+        if name == "select" and first is not None and first.tensor.shape[values[1]] == 1 and first.layer:
+            return _Known(out, first.layer, first.probe, None, first.number, first.memory)
         if name == "expand" and first is not None and (first.number is not None or out.shape == first.tensor.shape):
             return _Known(out, first.layer, first.probe, first.parameter, first.number, first.memory)
         number = self._number(name, values)
@@ -297,7 +305,9 @@ class Reader:
             return None
         parts = {item.parameter for item in values[1:] if isinstance(item, _Known) and item.parameter is not None}
         settings = {"channels": int(out.shape[1]), "eps": floats[-1], "training": training}
-        return _Known(out, self._layer("normalisation", settings, (self._settled(values[0]),), tuple(out.shape[1:]), parts))
+        return _Known(
+            out, self._layer("normalisation", settings, (self._settled(values[0]),), tuple(out.shape[1:]), parts)
+        )
 
     def _max_pool2d_with_indices(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known:
         x, kernel, stride, padding, dilation = (values + [[], 0, 1][len(values) - 2 :])[:5]

@@ -102,9 +102,9 @@ class Weighed:
                 continue
             what = self.roles.get(slot, role)
             key = (what, tuple(shape))
-            if key not in made:
-                made[key] = _drawn(what, list(shape), seed, usual).to(dtype)
-            weights.append(made[key].clone() if usual or role == "buffer" else made[key])
+            if usual or key not in made:  # new networks have no two layers alike
+                made[key] = _drawn(what, list(shape), seed + len(weights) * usual, usual).to(dtype)
+            weights.append(made[key].clone() if role == "buffer" else made[key])
         return weights
 
     def _roles(self) -> Iterator[tuple[int, str]]:

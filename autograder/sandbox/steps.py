@@ -302,7 +302,9 @@ def _network_on(device: str, submission: Submission, name: str, args: list[Any],
         with torch.no_grad(), Recorder(inputs, str(submission.module.__file__)) as recorder:
             logits = made(images)
     held = [
-        [role, list(item.shape), str(item.dtype).removeprefix("torch.")] for role, items in kept.items() for item in items
+        [role, list(item.shape), str(item.dtype).removeprefix("torch.")]
+        for role, items in kept.items()
+        for item in items
     ]
     return {"held": held, "recording": recorder.written(logits)}
 

@@ -6,6 +6,7 @@ import torch
 from gradescope_utils.autograder_utils.decorators import number, weight
 
 from autograder.checks import Tolerance, compare
+from autograder.checks.architecture import difference
 
 SHAPES = [  # sizes all differ; M is N * H * W
     pytest.param((3, 4, 5, 2), {}, id="defaults"),
@@ -140,8 +141,6 @@ def test_dtype(keeps_dtype, draw):
     others.module("BasicBlock", (3, 4, 2), x)
     others.module("Bottleneck", (3, 2, 2), x)
     others.module("HighwayLayer", (35,), x)
-    others.run("logits", "build_resnet", 18, 3, x)
-    others.run("logits", "build_plain", 18, 3, x)
     block = {key: value.float() if value.is_floating_point() else value for key, value in state(draw, 3, 4).items()}
     others.autograd("residual_fast", x, block, 2)
 
@@ -205,8 +204,9 @@ def test_bottleneck_evaluation(agrees, draw, c_in, c_mid, stride):
 
 # Networks ------------------------------------------------------------------------------------------------------
 
-PARAMETERS = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808}
-COUNTED = [*((depth, 1000) for depth in PARAMETERS), (18, 7), (50, 7)]  # depth, number of classes
+DEPTHS = (18, 34, 50, 101, 152)
+COUNTED = [*((depth, 1000) for depth in DEPTHS), (18, None), (50, None)]  # depth, classes; None: drawn
+FIRST = [64, 3, 7, 7]  # shape of the first convolution
 
 
 def wrong_blocks(student, reference, draw):
@@ -215,19 +215,37 @@ def wrong_blocks(student, reference, draw):
     return compare(student.run("block_outputs", x), reference.run("block_outputs", x), "") is not None
 
 
-def structure(student, expect, builder, depth, classes=1000, size=33):
-    """The structure of a network that turns images into logits: only of such a one do counts mean anything."""
-    got = student.run("structure", builder, depth, classes, size, builder == "build_resnet")
-    text = f"two images give logits of shape {got['logits']}; it should be {[2, classes]}"
-    expect.true(got["logits"] == [2, classes], text)
-    expect.true(got["alive"], f"{builder}({depth}) gives the same logits for a black and for a white image")
-    return got
+@pytest.fixture
+def built(networks, reference, expect):
+    """The student's network and the reference's, which turn images into logits: only then do counts mean anything."""
+
+    def build(builder, depth, classes, size, stand_in):
+        options = {"images": (2, 3, size, size), "within": "stand_ins" if stand_in else None}
+        got, right = (networks(builder, depth, classes, of=door, **options) for door in (None, reference))
+        expect(list(got.structure.output), [2, classes], what="the shape of two images' logits")
+        return got, right
+
+    return build
 
 
-def counts(student, expect, builder, depth, classes, right):
-    count = structure(student, expect, builder, depth, classes)["parameters"]
-    text = f"{builder}({depth}, {classes}) has {count:,} parameters; it should have {right:,}"
-    expect.true(count == right, text)
+def counts(built, expect, draw, builder, depth, classes):
+    classes = classes or int(draw.ints(3, 60))
+    got, right = built(builder, depth, classes, int(draw.ints(33, 48)), builder == "build_resnet")
+    for what, count in (("", got.held), (" that take part in its output", got.structure.parameters)):
+        text = f"{builder}({depth}, {classes}) has {count:,} parameters{what}; it should have {right.held:,}"
+        expect.true(count == right.held, text)
+
+
+def logits(networks, draw, pair):
+    """With the same weights, both give the same; a message says where the two begin to differ."""
+    got, right = pair
+    x, seed = draw.tensor(2, 3, SIZE, SIZE).float(), networks.seed()
+    if found := compare(got.logits(x, seed), right.logits(x, seed), "the logits"):
+        told = difference(got.structure, right.structure)
+        networks.fail(got, f"{found.text}\nFollowed through its layers: {told}." if told else found.text)
+
+
+SIZE = 40
 
 
 @pytest.mark.task("resnet")
@@ -244,30 +262,31 @@ def test_layer_count(student, expect, draw):
 @weight(4)
 @number("4.5")
 @pytest.mark.parametrize("depth, classes", COUNTED)
-def test_resnet_parameters(student, expect, depth, classes):
+def test_resnet_parameters(built, expect, draw, depth, classes):
     """build_resnet: the published numbers of parameters, for any number of classes"""
-    features = 512 if depth < 50 else 2048
-    counts(student, expect, "build_resnet", depth, classes, PARAMETERS[depth] + (features + 1) * (classes - 1000))
+    counts(built, expect, draw, "build_resnet", depth, classes)
 
 
 @pytest.mark.task("resnet")
 @weight(3)
 @number("4.6")
-@pytest.mark.parametrize("depth, size, widths", [(18, 224, [112, 56, 28, 14, 7]), (50, 97, [49, 25, 13, 7, 4])])
-def test_resnet_map_sizes(student, expect, depth, size, widths):
+@pytest.mark.parametrize("depth, size", [(18, 224), (50, 97), (34, None)])
+def test_resnet_map_sizes(built, expect, draw, depth, size):
     """build_resnet: the maps are halved five times"""
-    got = structure(student, expect, "build_resnet", depth, size=size)["widths"]
+    size = size or int(draw.ints(100, 200))
+    got, right = (list(item.structure.widths) for item in built("build_resnet", depth, 1000, size, True))
     text = f"the convolutions of build_resnet({depth}) give maps {got} wide for images of {size}x{size}"
-    expect.true(got == widths, f"{text}; they should be {widths}")
+    expect.true(got == right, f"{text}; they should be {right}")
 
 
 @pytest.mark.task("resnet")
 @weight(2)
 @number("4.7")
-@pytest.mark.parametrize("depth, size", [(18, 64), (34, 33), (50, 64), (101, 33), (152, 33)])
-def test_resnet_work(student, reference, expect, depth, size):
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_resnet_work(built, reference, expect, draw, depth):
     """build_resnet: an image takes as many multiply-adds as in the published network"""
-    got, right = structure(student, expect, "build_resnet", depth, size=size)["work"], reference.flops(depth, size)
+    size = int(draw.ints(33, 100))
+    got, right = built("build_resnet", depth, 1000, size, True)[0].structure.work, reference.flops(depth, size)
     text = f"an image of {size}x{size} takes {got:,} multiply-adds through build_resnet({depth})"
     expect.true(got == right, f"{text}; through the published network it takes {right:,}")
 
@@ -276,17 +295,16 @@ def test_resnet_work(student, reference, expect, depth, size):
 @weight(4)
 @number("4.8")
 @pytest.mark.parametrize("depth", [18, 50])
-def test_resnet_logits(student, reference, expect, draw, depth):
+def test_resnet_logits(built, networks, student, reference, draw, depth):
     """build_resnet: with the same weights, the same logits as the reference's network"""
-    stand_in, x = wrong_blocks(student, reference, draw), draw.tensor(2, 3, 40, 35).float()
-    got, right = (door.run("logits", "build_resnet", depth, 6, x, stand_in) for door in (student, reference))
-    expect(got, right, what=f"the logits of build_resnet({depth}, 6)")
+    stand_in = wrong_blocks(student, reference, draw)
+    logits(networks, draw, built("build_resnet", depth, int(draw.ints(3, 12)), SIZE, stand_in))
 
 
 @pytest.mark.task("resnet")
 @weight(4)
 @number("4.9")
-@pytest.mark.parametrize("depth", PARAMETERS)
+@pytest.mark.parametrize("depth", DEPTHS)
 def test_flops_exact(agrees, draw, depth):
     """flops: the exact number, at several sizes"""
     for size in (224, 32, 97, int(draw.ints(33, 300))):
@@ -297,35 +315,39 @@ def test_flops_exact(agrees, draw, depth):
 @weight(2)
 @number("5.2")
 @pytest.mark.parametrize("depth, classes", COUNTED)
-def test_plain_parameters(student, expect, depth, classes):
+def test_plain_parameters(built, expect, draw, depth, classes):
     """build_plain: the ResNet's parameters without those of the projections"""
-    features, projections = (512, 173_824) if depth < 50 else (2048, 2_776_576)
-    right = PARAMETERS[depth] - projections + (features + 1) * (classes - 1000)
-    counts(student, expect, "build_plain", depth, classes, right)
+    counts(built, expect, draw, "build_plain", depth, classes)
 
 
 @pytest.mark.task("plain")
 @weight(5)
 @number("5.3")
 @pytest.mark.parametrize("depth", [18, 50])
-def test_plain_logits(student, reference, expect, draw, depth):
+def test_plain_logits(built, networks, draw, depth):
     """build_plain: with the same weights, the same logits as the reference's network"""
-    x = draw.tensor(2, 3, 40, 35).float()
-    got, right = (door.run("logits", "build_plain", depth, 6, x) for door in (student, reference))
-    expect(got, right, what=f"the logits of build_plain({depth}, 6)")
+    logits(networks, draw, built("build_plain", depth, int(draw.ints(3, 12)), SIZE, False))
 
 
 @pytest.mark.task("plain")
 @weight(4)
 @number("5.4")
-def test_plain_gradients_grow_with_depth(student, reference, expect, draw):
+def test_plain_gradients_grow_with_depth(networks, reference, expect, draw):
     """build_plain: from depth 18 to 34 the first layer's gradient grows more than twice as much as in a ResNet"""
-    x, labels = draw.tensor(4, 3, 64, 64).float(), torch.from_numpy(draw.ints(0, 10, 4))
-    seed = draw.seed() % 2**31
-    plain = student.run("first_layer_gradients", "build_plain", (18, 34), x, labels, seed)
-    residual = reference.run("first_layer_gradients", "build_resnet", (18, 34), x, labels, seed)
-    shallow, deep = (expect.number(norm, what="the norm of the first layer's gradient") for norm in plain)
-    growth, usual = deep / max(shallow, 1e-30), residual[1] / residual[0]
+    x, classes, seed = draw.tensor(4, 3, 64, 64).float(), int(draw.ints(8, 13)), networks.seed()
+    labels = torch.from_numpy(draw.ints(0, classes, 4))
+    cotangent = (1 / classes - torch.nn.functional.one_hot(labels, classes)) / len(
+        x
+    )  # cross-entropy's, of a new network
+    norms = {}
+    for builder, door in (("build_plain", None), ("build_resnet", reference)):
+        for depth in (18, 34):
+            network = networks(builder, depth, classes, images=tuple(x.shape), training=True, of=door)
+            found = network.gradients(x, cotangent, seed, [FIRST])[1]
+            text = f"{builder}({depth}) has {len(found)} convolutions of 7x7 from 3 to 64 channels, not 1"
+            expect.true(len(found) == 1, text)
+            norms[builder, depth] = found[0]
+    growth, usual = (norms[name, 34] / max(norms[name, 18], 1e-30) for name in ("build_plain", "build_resnet"))
     text = f"the first layer's gradient is {growth:.3g} times as large at depth 34 as at depth 18"
     expect.true(growth > 2 * usual, f"{text}; in a ResNet {usual:.3g} times, and without shortcuts much more")
 
