@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from autograder.proof.structure import Layer, Structure
+from autograder.proof.layers import Layer, Structure
 
 WEIGHTS = ("convolution", "linear")
 POOLS = ("max pool", "average pool")

@@ -9,10 +9,10 @@ import torch
 from autograder.checks.door import Door
 from autograder.checks.failure import CheckFailed
 from autograder.errors import GraderError
+from autograder.proof.layers import Structure
 from autograder.proof.prover import Prover
 from autograder.proof.recording import RecordingRefused
 from autograder.proof.replayer import Replayer
-from autograder.proof.structure import Structure
 
 IN_TRAINING = {True: "in training", False: "in evaluation"}
 

@@ -14,101 +14,85 @@ from typing import Any
 
 import torch
 
+from autograder.proof.layers import Layer, Structure
 from autograder.proof.recording import Read, Recording, RecordingRefused, Slot, Step
 
 PROBE = torch.cat([torch.linspace(-7, 7, 57, dtype=torch.float64), torch.tensor([-1e3, -0.013, 0.017, 1e3]).double()])
 SKIPPED = frozenset(
-    "view _unsafe_view reshape _reshape_alias _reshape_copy view_copy flatten alias detach clone contiguous _to_copy "
-    "lift_fresh lift_fresh_copy squeeze unsqueeze to".split()
+    [
+        "view",
+        "_unsafe_view",
+        "reshape",
+        "_reshape_alias",
+        "_reshape_copy",
+        "view_copy",
+        "flatten",
+        "alias",
+        "detach",
+        "clone",
+        "contiguous",
+        "_to_copy",
+        "lift_fresh",
+        "lift_fresh_copy",
+        "squeeze",
+        "unsqueeze",
+        "to",
+    ]
 )
 NORMS = frozenset(
-    "native_batch_norm cudnn_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
-    "_batch_norm_with_update _batch_norm_no_update batch_norm".split()
+    [
+        "native_batch_norm",
+        "cudnn_batch_norm",
+        "_native_batch_norm_legit",
+        "_native_batch_norm_legit_no_training",
+        "_batch_norm_with_update",
+        "_batch_norm_no_update",
+        "batch_norm",
+    ]
 )
 MAKING = {"zeros": 0.0, "zeros_like": 0.0, "new_zeros": 0.0, "ones": 1.0, "ones_like": 1.0, "new_ones": 1.0}
 POINTWISE = frozenset(
-    "threshold hardtanh softplus leaky_relu elu selu gelu silu mish hardswish hardsigmoid logsigmoid where clamp "
-    "clamp_min relu relu6 log_sigmoid_forward celu".split()
+    [
+        "threshold",
+        "hardtanh",
+        "softplus",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "gelu",
+        "silu",
+        "mish",
+        "hardswish",
+        "hardsigmoid",
+        "logsigmoid",
+        "where",
+        "clamp",
+        "clamp_min",
+        "relu",
+        "relu6",
+        "log_sigmoid_forward",
+        "celu",
+    ]
 )
 MAKERS = {  # operations that are layers, and what reads them
     **{
         name: f"_{name}"
-        for name in "convolution addmm mm max_pool2d_with_indices avg_pool2d mean constant_pad_nd add".split()
+        for name in [
+            "convolution",
+            "addmm",
+            "mm",
+            "max_pool2d_with_indices",
+            "avg_pool2d",
+            "mean",
+            "constant_pad_nd",
+            "add",
+        ]
     },
     "_adaptive_avg_pool2d": "_adaptive_avg_pool2d",
     "adaptive_max_pool2d": "_adaptive_max_pool2d",
     "_softmax": "_softmax",
     "_log_softmax": "_log_softmax",
 }
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A node of the graph.
-
-    Attributes:
-        kind: "convolution", "linear", "relu", "max pool", "average pool", "normalisation", "sum", "function",
-            "softmax", "images", or the name of another operation.
-        settings: what it is told, by name.
-        before: hashes of the layers that its input comes from.
-        shape: of its output, without the number of images.
-        name: the hash of all of that.
-    """
-
-    kind: str
-    settings: tuple[tuple[str, Any], ...]
-    before: tuple[str, ...]
-    shape: tuple[int, ...]
-    name: str = ""
-
-    def setting(self, name: str) -> Any:
-        """What it is told under this name, None where nothing is."""
-        return dict(self.settings).get(name)
-
-
-@dataclass(frozen=True)
-class Structure:
-    """What a network is made of.
-
-    Attributes:
-        layers: those that the output depends on, in the order of the flow.
-        output: shape of what comes out.
-        parameters: how many numbers take part in it that the network learns.
-        work: multiply-adds of convolutions and linear layers, for one image.
-        widths: of the maps that convolutions give, from the widest.
-    """
-
-    layers: tuple[Layer, ...]
-    output: tuple[int, ...]
-    parameters: int
-    work: int
-    widths: tuple[int, ...]
-
-    def summary(self) -> dict[str, Any]:
-        """What tells two structures apart, as plain values."""
-        return {"function": self.layers[-1].name, "parameters": self.parameters, "output": list(self.output)}
-
-    def to_plain(self) -> dict[str, Any]:
-        """As plain values."""
-        layers = [
-            [x.kind, [list(pair) for pair in x.settings], list(x.before), list(x.shape), x.name] for x in self.layers
-        ]
-        rest = {"parameters": self.parameters, "work": self.work, "widths": list(self.widths)}
-        return {"layers": layers, "output": list(self.output), **rest}
-
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> "Structure":
-        """The inverse of `to_plain`."""
-        layers = tuple(
-            Layer(kind, tuple((key, _frozen(item)) for key, item in settings), tuple(before), tuple(shape), name)
-            for kind, settings, before, shape, name in plain["layers"]
-        )
-        output, widths = tuple(plain["output"]), tuple(plain["widths"])
-        return cls(layers, output, plain["parameters"], plain["work"], widths)
-
-
-def _frozen(item: Any) -> Any:
-    return tuple(map(_frozen, item)) if isinstance(item, list) else item
 
 
 @dataclass
@@ -160,7 +144,7 @@ class Reader:
             tuple(order),
             tuple(out.tensor.shape),
             sum(math.prod(self.held[index][1]) for index in parts if self.held[index][0] == "parameter"),
-            sum(_work(layer) for layer in order),
+            sum(layer.work for layer in order),
             tuple(sorted({layer.shape[-1] for layer in order if layer.kind == "convolution"}, reverse=True)),
         )
 
@@ -246,7 +230,7 @@ class Reader:
             if found is not None:
                 found.memory = self.memories
                 return found
-        inputs = [item for item in _tensors_in([values, list(named.values())])]
+        inputs = _tensors_in([values, list(named.values())])
         opaque = self._opaque(name, tuple(inputs), out, (_settings([values, named]), position))
         return _Known(out, opaque, memory=self.memories)
 
@@ -370,7 +354,7 @@ class Reader:
 
     def _constant_pad_nd(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known | None:
         x, sides = values[0], list(values[1])
-        left, right, top, bottom = (sides + [0, 0, 0, 0])[:4]
+        left, right, top, bottom = [*sides, 0, 0, 0, 0][:4]
         if (values[2] if len(values) > 2 else 0) != 0 or left != right or top != bottom or any(sides[4:]):
             return None
         settings = {"rows": top, "columns": left}
@@ -527,13 +511,3 @@ def _pair(size: Any) -> tuple[int, ...]:
 def _short(shape: tuple[int, ...]) -> tuple[int, ...]:
     """1x1 maps are rows."""
     return shape[:1] if len(shape) == 3 and shape[1:] == (1, 1) else shape
-
-
-def _work(layer: Layer) -> int:
-    """Multiply-adds of a layer for one image."""
-    if layer.kind == "linear":
-        return int(layer.setting("inputs") * layer.setting("outputs"))
-    if layer.kind != "convolution":
-        return 0
-    inputs = layer.setting("inputs") // layer.setting("groups")
-    return int(inputs * math.prod(layer.setting("kernel")) * math.prod(layer.shape))

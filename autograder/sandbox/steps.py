@@ -296,7 +296,7 @@ def _network_on(device: str, submission: Submission, name: str, args: list[Any],
         if not isinstance(made, torch.nn.Module):
             raise ContractError(f"{name} must return a torch.nn.Module; it returned {type(made).__name__}")
         made.train(options["training"])
-        kept = {"parameter": [*made.parameters()], "buffer": [*made.buffers()]}
+        kept: dict[str, list[torch.Tensor]] = {"parameter": [*made.parameters()], "buffer": [*made.buffers()]}
         images = torch.zeros(options["images"])
         inputs = [*kept["parameter"], *kept["buffer"], images]
         with torch.no_grad(), Recorder(inputs, str(submission.module.__file__)) as recorder:
