@@ -346,10 +346,6 @@ class Reader:
             return _Known(out, source)
         if shape[-2:] == (1, 1):
             settings["stride"] = settings["kernel"]
-        before = self.layers[source]
-        if kind == "max pool" and before.kind == "relu":
-            pooled = self._layer(kind, settings, before.before, shape)
-            return _Known(out, self._layer("relu", {}, (pooled,), shape))
         return _Known(out, self._layer(kind, settings, (source,), shape))
 
     def _constant_pad_nd(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known | None:
@@ -417,12 +413,21 @@ class Reader:
         layer = self.layers[known.layer]
         probe = None if known.probe is None or torch.equal(known.probe.double(), PROBE) else known.probe.double()
         if probe is not None:
-            relu = torch.equal(probe, PROBE.clamp(min=0))
-            settings = {} if relu else {"values": tuple(round(float(item), 6) for item in probe)}
-            layer = self.layers[self._layer("relu" if relu else "function", settings, (layer.name,), layer.shape)]
+            values = tuple(round(float(item), 6) for item in probe)
+            bent = self._layer("function", {"values": values}, (layer.name,), layer.shape)
+            layer = self.layers[self._relu(layer) if torch.equal(probe, PROBE.clamp(min=0)) else bent]
         shape = tuple(known.tensor.shape[1:])
         same = _short(shape) == _short(layer.shape) or (flat and shape == (math.prod(layer.shape),)) or free
         return layer.name if same else self._layer("reshape", {"shape": shape}, (layer.name,), shape)
+
+    def _relu(self, layer: Layer) -> str:
+        """A ReLU behind a layer; of maximum pooling, before it."""
+        if layer.kind == "relu":
+            return layer.name
+        if layer.kind == "max pool":
+            before = self._relu(self.layers[layer.before[0]])
+            return self._layer("max pool", dict(layer.settings), (before,), layer.shape)
+        return self._layer("relu", {}, (layer.name,), layer.shape)
 
     # The graph ---------------------------------------------------------------------------------------------------
 
