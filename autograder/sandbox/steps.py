@@ -397,6 +397,5 @@ def _tracked_arguments(args: list[Any], kwargs: dict[str, Any], wrt: list[Any] |
 
 PAIRS = ("pair", "interleaved")  # steps that are about NAME_forward and NAME_backward
 STEPS: dict[str, Callable[[Submission, str, list[Any], dict[str, Any], dict[str, Any]], Any]] = {
-    step.__name__: step
-    for step in (call, written, value, run, pair, interleaved, autograd, module, network)
+    step.__name__: step for step in (call, written, value, run, pair, interleaved, autograd, module, network)
 }
