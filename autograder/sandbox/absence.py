@@ -46,6 +46,9 @@ BACKENDS = ("CPU", "MkldnnCPU", "QuantizedCPU", "SparseCPU", "SparseCsrCPU", "CU
 HARMLESS = ("convert", "aten::to.", "_convolution_mode_")  # "conv" is part of their names
 
 
+REFUSED: list[str] = []  # what was called last: of scripted code's exceptions only the text is left
+
+
 class AbsentError(RuntimeError):
     """Something was called that is absent here. The message is its name."""
 
@@ -120,6 +123,7 @@ def _refusal(name: str) -> Callable[..., NoReturn]:
     name = name.removesuffix(".default")
 
     def refuse(*_: Any, **__: Any) -> NoReturn:
+        REFUSED[:] = [name]
         raise AbsentError(name)
 
     return refuse
