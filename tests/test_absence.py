@@ -189,6 +189,16 @@ def by_lstm(x, w):
     out = scripted(x[:, None], h, [w.T.repeat(4, 1), u, u[:, 0], u[:, 0]])[0]
     return x @ w + 0 * out.sum()
 """
+RECIPE = """
+
+def by_lstm(x, w):
+    from torch._decomp.decompositions import lstm_impl
+
+    size = w.shape[1]
+    h, u = x.new_zeros(1, len(x), size), x.new_zeros(4 * size, size)
+    out = lstm_impl(x[:, None], [h, h], [w.T.repeat(4, 1), u, u[:, 0], u[:, 0]], True, 1, 0.0, False, False, True)[0]
+    return x @ w + 0 * out.sum()
+"""
 QUANTIZABLE = """
 
 def by_lstm(x, w):
@@ -328,6 +338,7 @@ KINDS: dict[str, Kind] = {
         "",
     ),
     "a scripted LSTM": (PRODUCT, "return by_lstm(x, w)", LIBRARY + LSTM, AFFINE, ABSENT),
+    "torch's recipe for an LSTM": (PRODUCT, "return by_lstm(x, w)", RECIPE, AFFINE, ABSENT),
     "torch.ao's LSTM": (PRODUCT, "return by_lstm(x, w)", QUANTIZABLE, AFFINE, ABSENT),
     "the library's attention, unasked": (PRODUCT, "return by_attention(x, w)", LIBRARY + PATCHED, AFFINE, ABSENT),
     "the library's attention": (PRODUCT, "return by_attention(x, w)", LIBRARY + ATTENDED, AFFINE, ABSENT),
@@ -352,7 +363,7 @@ def test_a_kind_of_cheat_earns_nothing(engine: Engine, course: Path, tmp_path: P
     assert run.status == "graded", run.reason
     for line in (line_of(run, check) for check in checks):
         assert (line.outcome, line.score) == (Outcome.FAILED, 0), (line.check, line.message)
-    assert any(told in line_of(run, check).message for check in checks), [line.message for line in run.lines]
+        assert told in line.message, line.message
 
 
 def lines(run: Run, checks: tuple[str, ...]) -> list[Line]:
