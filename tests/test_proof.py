@@ -251,3 +251,9 @@ def test_every_run_of_a_replay_is_the_same(draw: Callable[[], Tensor]) -> None:
         runs.append(replay.run([], [], None))
         torch.full((1000,), 7.0), torch.full((4,), 7.0)  # what is freed here may come back as what nothing wrote
     assert all(torch.equal(run, runs[0]) for run in runs)
+
+
+def test_cotangents_that_the_step_draws_are_not_laid_at_the_student_s_door(submission: Submission) -> None:
+    request = Request("autograd", "Twice", (normal(5, 4),), options={"seed": 1, "record": None})
+    recording = Recording.read(sent(perform(submission, request)["recording"]))
+    assert set(recording.lines.values()) == {0}

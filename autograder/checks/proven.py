@@ -141,9 +141,9 @@ OTHERWISE = "the same operations on other numbers give another answer."
 
 
 def _outside(constants: list[Any]) -> str:
-    """Which numbers came from nowhere."""
+    """Which numbers came from nowhere. A line 0 says that the step itself drew them."""
     lines = sorted({line for line, _ in constants if type(line) is int and line > 0})
-    if not constants:
+    if all(line == 0 for line, _ in constants):
         return ""
     if not lines:  # they are what is returned, or went into the gradients
         return " Numbers that were computed outside torch, or in a thread, went into it."

@@ -42,8 +42,13 @@ MODULES = {  # too slow to import only to replace something in them
     "recurrent": ("torch.ao.nn.quantizable", "torch.ao.nn.quantized.dynamic"),
 }
 SPACES = ("aten", "mkldnn", "mkl", "quantized", "prepacked", "onednn", "xnnpack", "mkldnn_prepacked", "sparse", "prims")
+RECIPES = ("torch._decomp", "torch._refs")
 BACKENDS = ("CPU", "MkldnnCPU", "QuantizedCPU", "SparseCPU", "SparseCsrCPU", "CUDA")
+COMPOSITE = "CompositeImplicitAutograd"  # taken apart before it comes to a backend, where a mode is on
 HARMLESS = ("convert", "aten::to.", "_convolution_mode_")  # "conv" is part of their names
+
+
+REFUSED: list[str] = []  # what was called last: of scripted code's exceptions only the text is left
 
 
 class AbsentError(RuntimeError):
@@ -78,11 +83,27 @@ def make_absent(groups: Collection[str]) -> None:
             wanted = [name for name in names if is_forbidden(name, groups)]
             for backend in ("CPU",) if TORCH in groups else BACKENDS:
                 _replace(space, backend, wanted, TORCH if TORCH in groups else "")
+            if TORCH not in groups:
+                _replace(space, COMPOSITE, [name for name in wanted if _is_composite(space, name)], "")
+    if TORCH not in groups:
+        _take_recipes(groups)
     for group in groups:
         for module, owner, name in ROUTINES.get(group, ()):
             place = importlib.import_module(module)
             setattr(getattr(place, owner) if owner else place, name, _refusal(f"{owner}.{name}".strip(".")))
         _take_out(MODULES.get(group, ()))
+
+
+def _take_recipes(groups: Collection[str]) -> None:
+    """Take what torch knows, in Python, of how these operations are made of others."""
+    for module in [item for name, item in sys.modules.items() if name.startswith(RECIPES)]:
+        for name in [name for name, item in vars(module).items() if callable(item) and is_forbidden(name, groups)]:
+            setattr(module, name, _refusal(name.removesuffix("_impl")))
+    for name in operations()["aten"]:
+        if is_forbidden(name, groups):
+            base, _, overload = name.partition(".")
+            operation = getattr(getattr(torch.ops.aten, base), overload or "default")
+            operation.py_kernels.update(dict.fromkeys(operation.py_kernels, _refusal(name)))
 
 
 def _take_out(names: tuple[str, ...]) -> None:
@@ -116,10 +137,15 @@ def _replace(space: str, backend: str, names: Collection[str], told: str) -> Non
             library.impl(name, backend, _refusal(told or name), False)  # type: ignore[call-arg]
 
 
+def _is_composite(space: str, name: str) -> bool:
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(f"{space}::{name}", COMPOSITE))
+
+
 def _refusal(name: str) -> Callable[..., NoReturn]:
     name = name.removesuffix(".default")
 
     def refuse(*_: Any, **__: Any) -> NoReturn:
+        REFUSED[:] = [name]
         raise AbsentError(name)
 
     return refuse

@@ -15,7 +15,8 @@ import json
 import math
 import sys
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from types import FrameType
 from typing import Any
@@ -61,6 +62,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.constants: list[list[Any]] = []
         self.cotangents: list[int] = []
         self.begun: int | None = None
+        self.draws = False
         self.spare = MOST_CONSTANTS
         self._slots = 0
         self._reads: dict[float, int] = {}
@@ -215,6 +217,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         raise RecordingError(f"an object of type {type(item).__name__} where torch's operations take plain values")
 
     def _line(self) -> int | None:
+        """The submission's line that runs; 0 where the step itself draws numbers."""
+        if self.draws:
+            return 0
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and frame.f_code.co_filename != self.path:
             frame = frame.f_back
@@ -232,6 +237,16 @@ with suppress(AttributeError):  # not every version of torch has these names
     _hide_from_compilers()
 
 CURRENT: list[Recorder] = []
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """What comes from nowhere meanwhile is not the submission's."""
+    for recorder in CURRENT:
+        recorder.draws = True
+    yield
+    for recorder in CURRENT:
+        recorder.draws = False
 
 
 def goes_backward(cotangents: list[Any]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from autograder.sandbox.onward import StandIn
-from autograder.sandbox.recorder import Recorder, goes_backward
+from autograder.sandbox.recorder import Recorder, drawing, goes_backward
 from autograder.sandbox.wire import Seeded, arrays_in, first_float
 
 
@@ -343,7 +343,8 @@ def differentiate(outputs: Any, leaves: dict[str, torch.Tensor], options: dict[s
         raise ContractError("the output is cut off from autograd (detach, .data, .numpy() or no_grad on the way?)")
     cotangents = options.get("cotangents")
     if cotangents is None:
-        cotangents = cotangents_for(tensors, options["seed"])
+        with drawing():
+            cotangents = cotangents_for(tensors, options["seed"])
     goes_backward(cotangents)
     kept = [(out, cot) for out, cot in zip(tensors, cotangents, strict=False) if out.requires_grad]
     found = torch.autograd.grad(

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from autograder.sandbox import wire
-from autograder.sandbox.absence import make_absent
+from autograder.sandbox.absence import REFUSED, AbsentError, make_absent
 from autograder.sandbox.courtesy import Ground, welcome
 from autograder.sandbox.onward import compile_source, run_on
 from autograder.sandbox.poison import poison
@@ -116,7 +116,10 @@ def describe(error: BaseException, path: str) -> dict[str, Any]:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
         if frames:
             line, function = frames[-1].lineno, frames[-1].name
-    return {"type": type(error).__name__[:100], "message": _text(error), "line": line, "function": function}
+    kind, message = type(error).__name__[:100], _text(error)
+    if REFUSED and "TorchScript" in message:
+        kind, message = AbsentError.__name__, REFUSED[-1]
+    return {"type": kind, "message": message, "line": line, "function": function}
 
 
 def _text(error: BaseException) -> str:
