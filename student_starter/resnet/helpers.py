@@ -1,4 +1,4 @@
-"""What the checks of `resnet` run beside a submission: build, fill and look at networks, and report plain values."""
+"""What the checks of `resnet` run beside a submission, to report plain values."""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 BLOCKS = ("BasicBlock", "Bottleneck")
 
@@ -70,122 +69,11 @@ def fast_gradients(
 
 # Networks ------------------------------------------------------------------------------------------------------
 
-WEIGHT = {"conv2d": 1, "convolution": 1, "linear": 1, "matmul": 1, "__matmul__": 1, "addmm": 2}  # place of the weight
-
-
-def structure(
-    submission: ModuleType, builder: str, depth: int, classes: int, size: int, stand_in: bool = False
-) -> dict[str, Any]:
-    """What a network is made of and does to size x size images, on weights that are all alike and need no memory.
-
-    Gives the number of parameters, the widths of the convolutions' outputs, multiply-adds an image, the logits' shape,
-    and whether a black and a white image get different logits.
-    """
-    network = _filled(_built(submission, builder, depth, classes), _alike).eval()
-    images = torch.stack([torch.zeros(3, size, size), torch.ones(3, size, size)])
-    with _stand_ins(submission, stand_in), torch.no_grad(), _Products() as seen:
-        logits = network(images)
-    return {
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "widths": sorted(seen.widths, reverse=True),
-        "work": seen.work,
-        "logits": list(logits.shape),
-        "alive": not torch.equal(logits[0], logits[1]),
-    }
-
-
-def logits(
-    submission: ModuleType, builder: str, depth: int, classes: int, x: torch.Tensor, stand_in: bool = False
-) -> torch.Tensor:
-    """What a network in evaluation mode makes of images; its weights depend on kind and shape only."""
-    with _stand_ins(submission, stand_in), torch.no_grad():
-        network = _filled(_built(submission, builder, depth, classes).to(x.dtype))
-        out: torch.Tensor = network.eval()(x)
-        return out
-
-
-def first_layer_gradients(
-    submission: ModuleType, builder: str, depths: tuple[int, ...], x: torch.Tensor, labels: torch.Tensor, seed: int
-) -> list[float]:
-    """Norm of the loss's gradient to the 7x7 convolution of new networks in training mode, for each depth."""
-    norms = []
-    for depth in depths:
-        torch.manual_seed(seed)
-        network = getattr(submission, builder)(depth, 10).to(x.dtype).train()
-        first = [parameter for parameter in network.parameters() if parameter.shape == (64, 3, 7, 7)]
-        if len(first) != 1:
-            raise LookupError(f"{builder}({depth}) has {len(first)} convolutions of 7x7 from 3 to 64 channels, not 1")
-        loss = nn.functional.cross_entropy(network(x), labels)
-        norms.append(float(torch.autograd.grad(loss, first)[0].norm()))
-    return norms
-
-
-def _built(submission: ModuleType, builder: str, *args: Any) -> nn.Module:
-    """The network without memory for its weights; with, where it cannot be built without."""
-    build = getattr(submission, builder)
-    try:
-        with torch.device("meta"):
-            network = build(*args)
-    except Exception:
-        network = build(*args)
-    if not isinstance(network, nn.Module):
-        raise TypeError(f"{builder} must return a torch.nn.Module; it returned {type(network).__name__}")
-    return network
-
-
-class _Products(TorchFunctionMode):
-    """Counts the multiply-adds an image of convolutions and linear layers, wherever they are called from."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.widths, self.work = set[int](), 0
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        out, name = func(*args, **kwargs), getattr(func, "__name__", "")
-        if name in WEIGHT:
-            weight = args[WEIGHT[name]] if len(args) > WEIGHT[name] else kwargs["weight"]
-            self.work += weight.numel() * out[0, 0].numel()
-        if name in ("conv2d", "convolution"):
-            self.widths.add(out.shape[3])
-        return out
-
-
-def _by_shape(name: str, old: torch.Tensor) -> torch.Tensor:
-    """Values that depend on a tensor's last name and its shape only."""
-    if not old.is_floating_point():
-        return torch.zeros(old.shape, dtype=old.dtype)
-    generator = torch.Generator().manual_seed(zlib.crc32(f"{name}{tuple(old.shape)}".encode()))
-    drawn = torch.zeros(old.shape, dtype=old.dtype).uniform_(-1, 1, generator=generator)
-    if old.ndim > 1:
-        return drawn.mul_((6 / old[0].numel()) ** 0.5)  # keeps the scale of what a relu follows
-    return drawn.mul_(0.5).add_(1.0 if "var" in name or "weight" in name else 0.0)
-
-
-def _alike(name: str, old: torch.Tensor) -> torch.Tensor:
-    """Kernels that take means (a bit more, for what the padding takes away), normalisations that do nothing."""
-    if old.ndim == 2:
-        return torch.linspace(0, 1, len(old))[:, None].expand(old.shape)
-    value = 1.5 / old[0].numel() if old.ndim > 1 else float("var" in name or "weight" in name)
-    return torch.tensor(value, dtype=old.dtype).expand(old.shape)
-
-
-def _filled(network: nn.Module, values: Callable[[str, torch.Tensor], torch.Tensor] = _by_shape) -> nn.Module:
-    """Gives every parameter and buffer its values, the same to those that agree in last name and shape."""
-    made: dict[tuple[str, torch.Size], torch.Tensor] = {}
-    for module in network.modules():
-        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-        for name, old in own:
-            key = (name, old.shape)
-            made[key] = made[key] if key in made else values(name, old)
-            setattr(module, name, nn.Parameter(made[key], False) if name in module._parameters else made[key].clone())
-    return network
-
 
 @contextmanager
-def _stand_ins(submission: ModuleType, wanted: bool) -> Iterator[None]:
-    """A network need not suffer from wrong blocks: with their convolutions in a row it has the same structure."""
-    classes = [getattr(submission, name) for name in BLOCKS if wanted and hasattr(submission, name)]
+def stand_ins(submission: ModuleType) -> Iterator[None]:
+    """A network need not suffer from wrong blocks: in here each adds its shortcut to its layers in a row, no more."""
+    classes = [getattr(submission, name) for name in BLOCKS if hasattr(submission, name)]
     originals = [vars(block).get("forward") for block in classes]
     for block in classes:
         block.forward = _in_a_row(block.forward)
@@ -204,9 +92,33 @@ def _in_a_row(original: Callable[..., Any]) -> Callable[..., Any]:
         if not hasattr(block, "conv1"):
             out: torch.Tensor = original(block, x)
             return out
-        block.shortcut(x)  # looked at, not used
-        for name in ("conv1", "conv2", "conv3"):
-            x = getattr(block, name)(x) if hasattr(block, name) else x
-        return x
+        out = x
+        for number in (1, 2, 3):
+            if hasattr(block, f"conv{number}"):
+                out = getattr(block, f"bn{number}")(getattr(block, f"conv{number}")(out))
+        return out + block.shortcut(x)
 
     return forward
+
+
+def _by_shape(name: str, old: torch.Tensor) -> torch.Tensor:
+    """Values that depend on a tensor's last name and its shape only."""
+    if not old.is_floating_point():
+        return torch.zeros(old.shape, dtype=old.dtype)
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{name}{tuple(old.shape)}".encode()))
+    drawn = torch.zeros(old.shape, dtype=old.dtype).uniform_(-1, 1, generator=generator)
+    if old.ndim > 1:
+        return drawn.mul_((6 / old[0].numel()) ** 0.5)  # keeps the scale of what a relu follows
+    return drawn.mul_(0.5).add_(1.0 if "var" in name or "weight" in name else 0.0)
+
+
+def _filled(network: nn.Module) -> nn.Module:
+    """Gives every parameter and buffer its values, the same to those that agree in last name and shape."""
+    made: dict[tuple[str, torch.Size], torch.Tensor] = {}
+    for module in network.modules():
+        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        for name, old in own:
+            key = (name, old.shape)
+            made[key] = made[key] if key in made else _by_shape(name, old)
+            setattr(module, name, nn.Parameter(made[key], False) if name in module._parameters else made[key].clone())
+    return network

@@ -108,9 +108,10 @@ def test_conv2d_fast_example(student, draw, expect):
 @pytest.mark.task("cnn")
 @weight(2)
 @number("9.1")
-def test_lenet_size(student, draw, expect):
+def test_lenet_size(networks, draw, expect):
     """build_cnn: LeNet has 61,706 parameters and gives 10 numbers an image"""
-    expect(student.run("count_parameters", "lenet"), 61_706, what="the number of LeNet's parameters")
-    expect(student.run("output_shape", "lenet", [3, 1, 28, 28]), [3, 10], what="LeNet's output shape")
-    idle = student.run("lenet_is_idle", draw.tensor(3, 1, 28, 28))
-    expect.true(not idle, "LeNet's layers take no part in its output: it gives zeros, or its images back")
+    images = int(draw.ints(2, 6))
+    lenet = networks("build_cnn", "lenet", images=(images, 1, 28, 28))
+    expect(list(lenet.structure.output), [images, 10], what="LeNet's output shape")
+    expect(lenet.held, 61_706, what="the number of LeNet's parameters")
+    expect(lenet.structure.parameters, 61_706, what="the number of LeNet's parameters that take part in its output")
