@@ -14,97 +14,24 @@ from typing import Any
 
 import torch
 
+from autograder.proof.kinds import (
+    MAKERS,
+    MAKING,
+    NORMS,
+    PROBE,
+    SKIPPED,
+    Known,
+    bare,
+    is_pointwise,
+    nowhere,
+    pair,
+    probed,
+    settings,
+    short,
+    tensors_in,
+)
 from autograder.proof.layers import Layer, Structure
 from autograder.proof.recording import Read, Recording, RecordingRefused, Slot, Step
-
-PROBE = torch.cat([torch.linspace(-7, 7, 57, dtype=torch.float64), torch.tensor([-1e3, -0.013, 0.017, 1e3]).double()])
-SKIPPED = frozenset(
-    [
-        "view",
-        "_unsafe_view",
-        "reshape",
-        "_reshape_alias",
-        "_reshape_copy",
-        "view_copy",
-        "flatten",
-        "alias",
-        "detach",
-        "clone",
-        "contiguous",
-        "_to_copy",
-        "lift_fresh",
-        "lift_fresh_copy",
-        "squeeze",
-        "unsqueeze",
-        "to",
-    ]
-)
-NORMS = frozenset(
-    [
-        "native_batch_norm",
-        "cudnn_batch_norm",
-        "_native_batch_norm_legit",
-        "_native_batch_norm_legit_no_training",
-        "_batch_norm_with_update",
-        "_batch_norm_no_update",
-        "batch_norm",
-    ]
-)
-MAKING = {"zeros": 0.0, "zeros_like": 0.0, "new_zeros": 0.0, "ones": 1.0, "ones_like": 1.0, "new_ones": 1.0}
-POINTWISE = frozenset(
-    [
-        "threshold",
-        "hardtanh",
-        "softplus",
-        "leaky_relu",
-        "elu",
-        "selu",
-        "gelu",
-        "silu",
-        "mish",
-        "hardswish",
-        "hardsigmoid",
-        "logsigmoid",
-        "where",
-        "clamp",
-        "clamp_min",
-        "relu",
-        "relu6",
-        "log_sigmoid_forward",
-        "celu",
-    ]
-)
-MAKERS = {  # operations that are layers, and what reads them
-    **{
-        name: f"_{name}"
-        for name in [
-            "convolution",
-            "addmm",
-            "mm",
-            "max_pool2d_with_indices",
-            "avg_pool2d",
-            "mean",
-            "constant_pad_nd",
-            "add",
-        ]
-    },
-    "_adaptive_avg_pool2d": "_adaptive_avg_pool2d",
-    "adaptive_max_pool2d": "_adaptive_max_pool2d",
-    "_softmax": "_softmax",
-    "_log_softmax": "_log_softmax",
-}
-
-
-@dataclass
-class _Known:
-    """What is known of a tensor: a parameter, a number that all its entries are, or a function of a layer's output."""
-
-    tensor: torch.Tensor
-    layer: str = ""
-    probe: torch.Tensor | None = None  # what the function makes of PROBE; None for the layer's output itself
-    parameter: int | None = None
-    number: float | None = None
-    memory: int = 0  # tensors with the same number share it
 
 
 @dataclass
@@ -148,20 +75,20 @@ class Reader:
             tuple(sorted({layer.shape[-1] for layer in order if layer.kind == "convolution"}, reverse=True)),
         )
 
-    def _begin(self, images: list[int]) -> dict[int, _Known]:
+    def _begin(self, images: list[int]) -> dict[int, Known]:
         if len(self.recording.inputs) != len(self.held) + 1:
             raise RecordingRefused("has another number of inputs than the network holds")
         known = {}
         for index, (slot, (_, shape, dtype)) in enumerate(zip(self.recording.inputs, self.held, strict=False)):
             made = torch.empty(shape, dtype=getattr(torch, dtype), device="meta")
-            known[slot] = _Known(made, parameter=index, memory=index)
+            known[slot] = Known(made, parameter=index, memory=index)
         shown = torch.empty(images, device="meta")
         first = self._layer("images", {}, (), tuple(images[1:]))
-        known[self.recording.inputs[-1]] = _Known(shown, first, memory=len(known))
+        known[self.recording.inputs[-1]] = Known(shown, first, memory=len(known))
         for slot, constant in self.recording.constants.items():
             alike = constant.numel() > 0 and bool((constant == constant.flatten()[0]).all())
             number = float(constant.flatten()[0]) if alike and not constant.is_complex() else None
-            known[slot] = _Known(constant.to("meta"), self._opaque("numbers", (), constant), number=number)
+            known[slot] = Known(constant.to("meta"), self._opaque("numbers", (), constant), number=number)
             known[slot].memory = len(known)
         return known
 
@@ -188,7 +115,7 @@ class Reader:
         values = [self._filled(item) for item in step.args]
         named = {key: self._filled(item) for key, item in step.kwargs.items()}
         try:
-            result = step.function(*_bare(values), **{key: _nowhere(_bare(item)) for key, item in named.items()})
+            result = step.function(*bare(values), **{key: nowhere(bare(item)) for key, item in named.items()})
         except Exception as error:
             told = str(error).partition("\n")[0][:200]
             raise RecordingRefused(f"fails in {step.name.removeprefix('aten::')}: {told}") from error
@@ -207,22 +134,22 @@ class Reader:
         memory = self.known[slot].memory
         for other, known in self.known.items():
             if known.memory == memory and other != slot and known.parameter is None:
-                self.known[other] = _Known(known.tensor, self._opaque("overwritten", (), known.tensor), memory=memory)
+                self.known[other] = Known(known.tensor, self._opaque("overwritten", (), known.tensor), memory=memory)
 
-    def _made(self, name: str, values: list[Any], named: dict[str, Any], out: torch.Tensor, position: int) -> _Known:
-        first = values[0] if values and isinstance(values[0], _Known) else None
+    def _made(self, name: str, values: list[Any], named: dict[str, Any], out: torch.Tensor, position: int) -> Known:
+        first = values[0] if values and isinstance(values[0], Known) else None
         self.memories += 1
         if name in SKIPPED and first is not None:
-            return _Known(out, first.layer, first.probe, first.parameter, first.number, first.memory)
+            return Known(out, first.layer, first.probe, first.parameter, first.number, first.memory)
         if name in ("t", "transpose", "permute", "expand") and first is not None and first.parameter is not None:
-            return _Known(out, parameter=first.parameter, memory=first.memory)
+            return Known(out, parameter=first.parameter, memory=first.memory)
         if name == "select" and first is not None and first.tensor.shape[values[1]] == 1 and first.layer:
-            return _Known(out, first.layer, first.probe, None, first.number, first.memory)
+            return Known(out, first.layer, first.probe, None, first.number, first.memory)
         if name == "expand" and first is not None and (first.number is not None or out.shape == first.tensor.shape):
-            return _Known(out, first.layer, first.probe, first.parameter, first.number, first.memory)
+            return Known(out, first.layer, first.probe, first.parameter, first.number, first.memory)
         number = self._number(name, values)
         if number is not None:
-            return _Known(out, self._opaque("numbers", (), out), number=number, memory=self.memories)
+            return Known(out, self._opaque("numbers", (), out), number=number, memory=self.memories)
         if position == 0:
             maker = "_norm" if name in NORMS else MAKERS.get(name)
             found = getattr(self, maker)(values, named, out) if maker is not None else None
@@ -230,9 +157,9 @@ class Reader:
             if found is not None:
                 found.memory = self.memories
                 return found
-        inputs = _tensors_in([values, list(named.values())])
-        opaque = self._opaque(name, tuple(inputs), out, (_settings([values, named]), position))
-        return _Known(out, opaque, memory=self.memories)
+        inputs = tensors_in([values, list(named.values())])
+        opaque = self._opaque(name, tuple(inputs), out, (settings([values, named]), position))
+        return Known(out, opaque, memory=self.memories)
 
     def _number(self, name: str, values: list[Any]) -> float | None:
         if name in MAKING:
@@ -244,7 +171,7 @@ class Reader:
 
     # Layers ------------------------------------------------------------------------------------------------------
 
-    def _convolution(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known | None:
+    def _convolution(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known | None:
         x, w, b, stride, padding, dilation, transposed, _, groups = values
         if w.parameter is None or transposed or out.ndim != 4:
             return None
@@ -255,70 +182,70 @@ class Reader:
             source = pad.before[0]
         height, width = self.layers[source].shape[-2:] if len(self.layers[source].shape) == 3 else x.tensor.shape[-2:]
         kernel, whole = tuple(w.tensor.shape[2:]), tuple(w.tensor.shape)
-        parts = {w.parameter} | ({b.parameter} if isinstance(b, _Known) and b.parameter is not None else set())
+        parts = {w.parameter} | ({b.parameter} if isinstance(b, Known) and b.parameter is not None else set())
         if kernel == (height, width) and not any(padding) and groups == 1 and tuple(out.shape[2:]) == (1, 1):
             settings = {"inputs": math.prod(whole[1:]), "outputs": whole[0], "bias": b is not None}
-            return _Known(out, self._layer("linear", settings, (source,), (whole[0],), parts))
+            return Known(out, self._layer("linear", settings, (source,), (whole[0],), parts))
         settings = {
-            "kernel": kernel, "inputs": whole[1] * groups, "outputs": whole[0], "stride": _pair(stride),
-            "padding": _pair(padding), "dilation": _pair(dilation), "groups": groups, "bias": b is not None,
+            "kernel": kernel, "inputs": whole[1] * groups, "outputs": whole[0], "stride": pair(stride),
+            "padding": pair(padding), "dilation": pair(dilation), "groups": groups, "bias": b is not None,
         }  # fmt: skip
-        return _Known(out, self._layer("convolution", settings, (source,), tuple(out.shape[1:]), parts))
+        return Known(out, self._layer("convolution", settings, (source,), tuple(out.shape[1:]), parts))
 
-    def _addmm(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known | None:
+    def _addmm(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known | None:
         b, x, w = values[:3]
         scaled = any(named.get(key, 1) != 1 for key in ("alpha", "beta"))
         if w.parameter is None or b.parameter is None or scaled or x.parameter is not None:
             return None
         return self._linear_layer(x, w, {w.parameter, b.parameter}, out, True)
 
-    def _mm(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known | None:
+    def _mm(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known | None:
         x, w = values[:2]
         if w.parameter is None or x.parameter is not None:
             return None
         return self._linear_layer(x, w, {w.parameter}, out, False)
 
-    def _linear_layer(self, x: _Known, w: _Known, parts: set[int], out: torch.Tensor, bias: bool) -> _Known:
+    def _linear_layer(self, x: Known, w: Known, parts: set[int], out: torch.Tensor, bias: bool) -> Known:
         settings = {"inputs": int(w.tensor.shape[0]), "outputs": int(w.tensor.shape[1]), "bias": bias}
-        return _Known(out, self._layer("linear", settings, (self._settled(x, flat=True),), tuple(out.shape[1:]), parts))
+        return Known(out, self._layer("linear", settings, (self._settled(x, flat=True),), tuple(out.shape[1:]), parts))
 
-    def _norm(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known | None:
+    def _norm(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known | None:
         floats = [item for item in values if isinstance(item, float)]
         training = next((item for item in values if isinstance(item, bool)), False)
-        if not isinstance(values[0], _Known) or not floats:
+        if not isinstance(values[0], Known) or not floats:
             return None
-        parts = {item.parameter for item in values[1:] if isinstance(item, _Known) and item.parameter is not None}
+        parts = {item.parameter for item in values[1:] if isinstance(item, Known) and item.parameter is not None}
         settings = {"channels": int(out.shape[1]), "eps": floats[-1], "training": training}
-        return _Known(
+        return Known(
             out, self._layer("normalisation", settings, (self._settled(values[0]),), tuple(out.shape[1:]), parts)
         )
 
-    def _max_pool2d_with_indices(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known:
+    def _max_pool2d_with_indices(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known:
         x, kernel, stride, padding, dilation = (values + [[], 0, 1][len(values) - 2 :])[:5]
-        settings = {"kernel": _pair(kernel), "stride": _pair(stride or kernel), "padding": _pair(padding)}
-        if _pair(dilation) != (1, 1):
-            settings["dilation"] = _pair(dilation)
+        settings = {"kernel": pair(kernel), "stride": pair(stride or kernel), "padding": pair(padding)}
+        if pair(dilation) != (1, 1):
+            settings["dilation"] = pair(dilation)
         return self._pooled("max pool", x, settings, out)
 
-    def _avg_pool2d(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known:
+    def _avg_pool2d(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known:
         x, kernel, stride, padding = (values + [[], 0][len(values) - 2 :])[:4]
-        settings = {"kernel": _pair(kernel), "stride": _pair(stride or kernel), "padding": _pair(padding)}
+        settings = {"kernel": pair(kernel), "stride": pair(stride or kernel), "padding": pair(padding)}
         return self._pooled("average pool", x, settings, out)
 
-    def _adaptive(self, kind: str, x: _Known, out: torch.Tensor) -> _Known | None:
+    def _adaptive(self, kind: str, x: Known, out: torch.Tensor) -> Known | None:
         (h, w), (rows, columns) = x.tensor.shape[-2:], out.shape[-2:]
         if h % rows or w % columns:
             return None
         window = (h // rows, w // columns)
         return self._pooled(kind, x, {"kernel": window, "stride": window, "padding": (0, 0)}, out)
 
-    def _adaptive_avg_pool2d(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known | None:
+    def _adaptive_avg_pool2d(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known | None:
         return self._adaptive("average pool", values[0], out)
 
-    def _adaptive_max_pool2d(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known | None:
+    def _adaptive_max_pool2d(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known | None:
         return self._adaptive("max pool", values[0], out)
 
-    def _mean(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known | None:
+    def _mean(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known | None:
         x, axes = values[0], values[1] if len(values) > 1 else None
         over = sorted(axis % x.tensor.ndim for axis in axes) if isinstance(axes, list) else []
         if x.tensor.ndim == 4 and over == [2, 3]:
@@ -334,31 +261,31 @@ class Reader:
     def _pooled(
         self,
         kind: str,
-        x: _Known,
+        x: Known,
         settings: dict[str, Any],
         out: torch.Tensor,
         shape: tuple[int, ...] | None = None,
         free: bool = False,
-    ) -> _Known:
+    ) -> Known:
         """Pooling; where it goes over everything, its stride says nothing."""
         source, shape = self._settled(x, free=free), shape or tuple(out.shape[1:])
         if settings["kernel"] == (1, 1) and settings["stride"] == (1, 1):
-            return _Known(out, source)
+            return Known(out, source)
         if shape[-2:] == (1, 1):
             settings["stride"] = settings["kernel"]
-        return _Known(out, self._layer(kind, settings, (source,), shape))
+        return Known(out, self._layer(kind, settings, (source,), shape))
 
-    def _constant_pad_nd(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known | None:
+    def _constant_pad_nd(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known | None:
         x, sides = values[0], list(values[1])
         left, right, top, bottom = [*sides, 0, 0, 0, 0][:4]
         if (values[2] if len(values) > 2 else 0) != 0 or left != right or top != bottom or any(sides[4:]):
             return None
         settings = {"rows": top, "columns": left}
-        return _Known(out, self._layer("pad", settings, (self._settled(x),), tuple(out.shape[1:])))
+        return Known(out, self._layer("pad", settings, (self._settled(x),), tuple(out.shape[1:])))
 
-    def _add(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known | None:
+    def _add(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known | None:
         a, b = values[:2]
-        if not isinstance(a, _Known) or not isinstance(b, _Known) or named.get("alpha", 1) != 1:
+        if not isinstance(a, Known) or not isinstance(b, Known) or named.get("alpha", 1) != 1:
             return None
         a, b = (b, a) if a.parameter is not None else (a, b)
         if a.parameter is not None or a.number is not None or b.number is not None:
@@ -368,9 +295,9 @@ class Reader:
         names = (self._settled(a), self._settled(b))
         if a.tensor.shape != b.tensor.shape or a.layer == b.layer:
             return None
-        return _Known(out, self._layer("sum", {}, tuple(sorted(names)), tuple(out.shape[1:])))
+        return Known(out, self._layer("sum", {}, tuple(sorted(names)), tuple(out.shape[1:])))
 
-    def _biased(self, a: _Known, b: _Known, out: torch.Tensor) -> _Known | None:
+    def _biased(self, a: Known, b: Known, out: torch.Tensor) -> Known | None:
         """A bias that is added afterwards belongs to its layer."""
         layer = self.layers[self._settled(a)]
         if layer.kind not in ("linear", "convolution") or layer.setting("bias"):
@@ -379,34 +306,34 @@ class Reader:
             return None
         parts = self.used[layer.name] | {int(b.parameter or 0)}
         settings = dict(layer.settings) | {"bias": True}
-        return _Known(out, self._layer(layer.kind, settings, layer.before, layer.shape, parts))
+        return Known(out, self._layer(layer.kind, settings, layer.before, layer.shape, parts))
 
-    def _softmax(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known:
-        return _Known(out, self._layer("softmax", {}, (self._settled(values[0], flat=True),), tuple(out.shape[1:])))
+    def _softmax(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known:
+        return Known(out, self._layer("softmax", {}, (self._settled(values[0], flat=True),), tuple(out.shape[1:])))
 
-    def _log_softmax(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known:
-        return _Known(out, self._layer("log-softmax", {}, (self._settled(values[0], flat=True),), tuple(out.shape[1:])))
+    def _log_softmax(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known:
+        return Known(out, self._layer("log-softmax", {}, (self._settled(values[0], flat=True),), tuple(out.shape[1:])))
 
     # Functions of single numbers ---------------------------------------------------------------------------------
 
-    def _pointwise(self, name: str, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> _Known | None:
+    def _pointwise(self, name: str, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known | None:
         """A function of one layer's output, entry by entry: done to the probe."""
         function = getattr(torch.ops.aten, name, None)
-        tensors = _tensors_in([values, list(named.values())])
+        tensors = tensors_in([values, list(named.values())])
         sources = {item.layer for item in tensors if item.number is None}
         plain = all(item.parameter is None and (item.number is not None or item.layer) for item in tensors)
-        if len(sources) != 1 or not plain or function is None or not _is_pointwise(function, name):
+        if len(sources) != 1 or not plain or function is None or not is_pointwise(function, name):
             return None
         if any(item.number is None and item.tensor.numel() != out.numel() for item in tensors):
             return None
         try:
-            probe = function(*_probed(values), **{key: _probed(item) for key, item in named.items()})
+            probe = function(*probed(values), **{key: probed(item) for key, item in named.items()})
         except Exception:
             return None
         probe = probe[0] if isinstance(probe, tuple) else probe
-        return _Known(out, sources.pop(), probe) if probe.shape == PROBE.shape else None
+        return Known(out, sources.pop(), probe) if probe.shape == PROBE.shape else None
 
-    def _settled(self, known: _Known, flat: bool = False, free: bool = False) -> str:
+    def _settled(self, known: Known, flat: bool = False, free: bool = False) -> str:
         """The layer whose output a tensor is, a function of single numbers being one of its own."""
         if known.parameter is not None:
             return self._layer("parameter", {"shape": tuple(known.tensor.shape)}, (), (), {known.parameter})
@@ -417,7 +344,7 @@ class Reader:
             bent = self._layer("function", {"values": values}, (layer.name,), layer.shape)
             layer = self.layers[self._relu(layer) if torch.equal(probe, PROBE.clamp(min=0)) else bent]
         shape = tuple(known.tensor.shape[1:])
-        same = _short(shape) == _short(layer.shape) or (flat and shape == (math.prod(layer.shape),)) or free
+        same = short(shape) == short(layer.shape) or (flat and shape == (math.prod(layer.shape),)) or free
         return layer.name if same else self._layer("reshape", {"shape": shape}, (layer.name,), shape)
 
     def _relu(self, layer: Layer) -> str:
@@ -446,11 +373,11 @@ class Reader:
         self.used.setdefault(name, set()).update(parts or set())
         return name
 
-    def _opaque(self, kind: str, inputs: tuple[_Known, ...], out: torch.Tensor, told: Any = "") -> str:
+    def _opaque(self, kind: str, inputs: tuple[Known, ...], out: torch.Tensor, told: Any = "") -> str:
         before = tuple(self._settled(item, free=True) for item in inputs)
         return self._layer(kind, {"told": repr(told)[:400]}, before, tuple(out.shape[1:]))
 
-    def _at(self, slot: Slot) -> _Known:
+    def _at(self, slot: Slot) -> Known:
         try:
             return self.known[slot.number]
         except KeyError:
@@ -469,50 +396,3 @@ class Reader:
 def read(recording: Recording, held: list[Any], images: list[int]) -> Structure:
     """The structure of a recorded network; see `Reader`."""
     return Reader(recording, held).read(images)
-
-
-def _bare(item: Any) -> Any:
-    if isinstance(item, _Known):
-        return item.tensor
-    return type(item)(map(_bare, item)) if isinstance(item, list | tuple) else _nowhere(item)
-
-
-def _nowhere(item: Any) -> Any:
-    return torch.device("meta") if isinstance(item, torch.device) or type(item) is object else item
-
-
-def _probed(item: Any) -> Any:
-    if isinstance(item, _Known):
-        if item.number is not None:
-            return torch.tensor(item.number, dtype=torch.float64)
-        return PROBE if item.probe is None else item.probe
-    return type(item)(map(_probed, item)) if isinstance(item, list | tuple) else item
-
-
-def _tensors_in(item: Any) -> list[_Known]:
-    if isinstance(item, _Known):
-        return [item]
-    return [each for part in item for each in _tensors_in(part)] if isinstance(item, list | tuple) else []
-
-
-def _settings(item: Any) -> Any:
-    if isinstance(item, _Known):
-        return "t"
-    if isinstance(item, dict):
-        return {key: _settings(each) for key, each in item.items()}
-    return [_settings(each) for each in item] if isinstance(item, list | tuple) else str(item)
-
-
-def _is_pointwise(function: Any, name: str) -> bool:
-    tags = (torch.Tag.pointwise in getattr(function, overload).tags for overload in function.overloads())
-    return name in POINTWISE or any(tags)
-
-
-def _pair(size: Any) -> tuple[int, ...]:
-    given = list(size) if isinstance(size, list | tuple) else [size]
-    return tuple(given * 2 if len(given) == 1 else given)
-
-
-def _short(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """1x1 maps are rows."""
-    return shape[:1] if len(shape) == 3 and shape[1:] == (1, 1) else shape

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from autograder.proof.kinds import NORMS
 from autograder.proof.recording import Recording, RecordingRefused, Slot
 from autograder.proof.replay import Replay
-from autograder.proof.structure import NORMS
 
 ROLES = ("input", "scale", "shift", "mean", "variance")  # a normalisation's arguments, in order
 

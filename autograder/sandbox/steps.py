@@ -96,14 +96,13 @@ def perform(submission: Submission, request: Request) -> dict[str, Any]:
     before = [_snapshot(item) for item in (*args, *kwargs.values())]
     step, more = STEPS[request.step], {}
     if "record" in request.options:
-        path = str(submission.module.__file__)
-        with Recorder(recorded_inputs(args, kwargs, request.options), path, request.options["record"]) as recorder:
+        given, path = recorded_inputs(args, kwargs, request.options), str(submission.module.__file__)
+        with Recorder(given, path, request.options["record"]) as recorder:
             value = step(submission, request.name, args, kwargs, request.options)
         more["recording"] = recorder.written(value)
     else:
         value = step(submission, request.name, args, kwargs, request.options)
-    names = [*map(str, range(len(args))), *kwargs]
-    watched = zip(names, before, (*args, *kwargs.values()), strict=False)
+    watched = zip([*map(str, range(len(args))), *kwargs], before, (*args, *kwargs.values()), strict=False)
     mutated = [name for name, old, new in watched if not _unchanged(old, new)]
     return {"value": value, "mutated": mutated, **more}
 
@@ -383,8 +382,7 @@ def _tracked(value: Any, path: str, leaves: dict[str, torch.Tensor]) -> Any:
 
 
 def _tracked_arguments(args: list[Any], kwargs: dict[str, Any], wrt: list[Any] | None) -> dict[str, torch.Tensor]:
-    """Replaces the arguments that `wrt` lists (all where it is None) by tracked ones, in place; returns their
-    leaves."""
+    """Replaces the arguments that `wrt` lists (all where it is None) by tracked ones, in place; gives their leaves."""
     wanted = None if wrt is None else {str(entry) for entry in wrt}
     leaves: dict[str, torch.Tensor] = {}
     for index, item in enumerate(args):
