@@ -39,6 +39,7 @@ nanmedian nanquantile nansum nonzero_static norm nuclear_norm pdist quantile ren
 trace trapezoid unique_consecutive unique_dim value_selecting_reduction_backward var_mean
 """
 INDEXING = """
+_embedding_bag_backward _embedding_bag_dense_backward _segment_reduce_backward
 _embedding_bag _embedding_bag_forward_only _index_put_impl_ _pad_circular _unsafe_index _unsafe_index_put
 _unsafe_masked_index _unsafe_masked_index_put_accumulate atleast_1d atleast_2d block_diag bucketize cartesian_prod
 channel_shuffle col2im_backward combinations constant_pad dstack embedding_backward embedding_renorm_

@@ -4,7 +4,6 @@ Counts are the same on any machine, which no clock is. They are taken from what 
 believe: who says less has computed less.
 """
 
-import math
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +12,12 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
+from autograder.proof.places import refuse_wild_indices, refuse_wild_places
 from autograder.proof.recording import DEVICE, GENERATOR, Read, Recording, RecordingRefused, Slot, Step, slots_in
 from autograder.sandbox.recorder import LOOK
 
 MATRIX_PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "matmul", "dot", "mv", "addmv", "_sparse_mm", "_sparse_addmm")
 UNWRITTEN = ("empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided")
-POOLED = {"max_pool2d_with_indices_backward": 2, "adaptive_max_pool2d_backward": 2}  # axes of what was pooled
-POOLED |= {"max_pool3d_with_indices_backward": 3, "adaptive_max_pool3d_backward": 3}
 SEED = 0
 FIGURES = ("operations", "products", "flops", "largest", "written", "peak", "kept")
 
@@ -78,7 +76,7 @@ class Replay:
     def _do(self, step: Step, environment: dict[int, Any], reads: list[Any], counter: "Counter | None") -> None:
         args = [self._filled(item, environment, reads) for item in step.args]
         kwargs = {key: self._filled(item, environment, reads) for key, item in step.kwargs.items()}
-        _refuse_wild_places(step, args)
+        refuse_wild_places(step.base, args, kwargs)
         try:
             result = step.function(*args, **kwargs)
             if step.base in UNWRITTEN:
@@ -88,7 +86,7 @@ class Replay:
             raise RecordingRefused(f"fails in {step.name.removeprefix('aten::')}: {told}") from error
         self._keep(step.outs, result, environment, reads)
         if counter is not None and step.name != LOOK:
-            _refuse_wild_indices(result)
+            refuse_wild_indices(result)
             counter.see(step, args, kwargs, result)
 
     def _keep(self, outs: tuple[Any, ...], result: Any, environment: dict[int, Any], reads: list[Any]) -> None:
@@ -130,37 +128,6 @@ class Replay:
             if slot not in kept:
                 ends.setdefault(index, []).append(slot)
         return ends
-
-
-def _refuse_wild_places(step: Step, args: list[Any]) -> None:
-    """Backward passes of pooling write where their last argument says, without a look."""
-    count = POOLED.get(step.base)
-    if count is None or len(args) < 3 or not all(isinstance(args[place], torch.Tensor) for place in (0, 1, -1)):
-        return
-    gradient, pooled, places = args[0], args[1], args[-1]
-    size = math.prod(pooled.shape[-count:])
-    if gradient.shape != places.shape or bool(((places < 0) | (places >= size)).any()):
-        raise RecordingRefused("goes back through a pooling to places outside it")
-
-
-def _refuse_wild_indices(result: Any) -> None:
-    """Kernels on sparse tensors trust the indices in them."""
-    if not isinstance(result, torch.Tensor) or result.layout is torch.strided or result.is_meta:
-        return
-    if result.layout is torch.sparse_coo:
-        sizes = torch.tensor(result.shape[: result.sparse_dim()])[:, None]
-        fits = bool(((result._indices() >= 0) & (result._indices() < sizes)).all())
-    else:
-        rows = result.layout in (torch.sparse_csr, torch.sparse_bsr)
-        ends, places = (
-            (result.crow_indices(), result.col_indices()) if rows else (result.ccol_indices(), result.row_indices())
-        )
-        size = result.shape[-1 if rows else -2]
-        ordered = bool((ends[..., 1:] >= ends[..., :-1]).all()) and not bool(ends[..., 0].any())
-        whole = not ends.numel() or bool((ends[..., -1] == places.shape[-1]).all())
-        fits = ordered and whole and bool(((places >= 0) & (places < size)).all())
-    if not fits:
-        raise RecordingRefused("makes a sparse tensor with indices outside it")
 
 
 class Counter:
