@@ -310,13 +310,13 @@ def test_arrows_between_rooms_never_form_a_ring() -> None:
     [
         ("plain", set()),
         ("errors", set()),
-        ("assignment", {"errors"}),
+        ("assignment", {"errors", "syntax"}),
         ("results", {"errors", "plain"}),
         ("sandbox", {"errors"}),
         ("proof", {"errors", "sandbox"}),
         ("checks", {"assignment", "errors", "proof", "sandbox", "submission"}),
         ("suite", {"assignment", "checks", "errors", "proof", "sandbox"}),
-        ("local", {"assignment", "checks", "errors", "plain", "sandbox", "submission", "suite"}),
+        ("local", {"syntax", "assignment", "checks", "errors", "plain", "sandbox", "submission", "suite"}),
     ],
 )
 def test_a_room_uses_only_what_lies_below_it(room: str, may_use: set[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from autograder.assignment._facts import QUIZ, Assignment
 from autograder.errors import GraderError, did_you_mean
+from autograder.syntax import parse
 
 KINDS = ("agreement", "property", "dtype", "cost", "race", "quiz")
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
@@ -56,7 +57,7 @@ def is_chosen(check: str, only: Collection[str]) -> bool:
 
 def _checks_in(file: Path, assignment: Assignment, *, is_public: bool) -> Iterator[CheckFacts]:
     try:
-        module = ast.parse(file.read_bytes(), filename=str(file))
+        module = parse(file.read_bytes(), filename=str(file))
     except (SyntaxError, ValueError) as error:
         raise GraderError(f"{file}: cannot be parsed ({error})") from error
     for node in module.body:

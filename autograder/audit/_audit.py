@@ -30,6 +30,7 @@ from autograder.grading import Options, grade
 from autograder.grading.engine import Engine
 from autograder.results import Line, Outcome, Run
 from autograder.starter import build
+from autograder.syntax import parse
 
 FULL = 100.0
 
@@ -190,7 +191,7 @@ def attacked_checks(source: str, assignment: Assignment) -> tuple[str, ...]:
 
 def _declared(source: str, name: str) -> Any:
     """The literal that a file assigns to a name at its top level, None where it does not."""
-    for node in ast.parse(source).body:
+    for node in parse(source).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
             return ast.literal_eval(node.value)
     return None

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import bdtr, bdtrc
 
 from autograder.checks.compare import SINGLE_NOTE, Closeness, as_numpy, compare, kind_of, slips
 from autograder.checks.door import Door
@@ -71,6 +70,8 @@ class Expect:
     def share(self, seen: int, of: int, p: float, message: str) -> None:
         """Something of probability p was seen as often as chance allows: of independent draws, so few or so many have
         a probability above 1e-12, by the binomial distribution."""
+        from scipy.special import bdtr, bdtrc  # not there on every student's machine
+
         self.true(min(bdtr(seen, of, p), bdtrc(seen - 1, of, p)) > UNLIKELY, message)
 
     def _call(self) -> str:

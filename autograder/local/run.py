@@ -22,6 +22,7 @@ from autograder.submission import collect
 from autograder.suite import merged, run_pytest
 from autograder.suite.plugin import ChecksPlugin
 from autograder.suite.world import Case, World
+from autograder.syntax import parse
 
 MARKS = {"passed": "✓", "failed": "✗", "fault": "!"}
 
@@ -74,7 +75,7 @@ def _imported(sources: Sources) -> Submission:
 def _unusual_imports(source: str, own: str) -> Iterator[str]:
     """A note for each package that is not there where code is graded, unless it is imported on a condition only."""
     try:
-        todo: list[ast.AST] = [ast.parse(source)]
+        todo: list[ast.AST] = [parse(source)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # its import will say so
     seen = {*sys.stdlib_module_names, *PACKAGES, "helpers", own}

@@ -20,7 +20,7 @@ PACKAGE_SUFFIXES = {".py", ".html", ".css", ".json", ".j2"}
 PACKAGE = Path(__file__).resolve().parents[1]
 PLATFORM = PACKAGE / "release" / "bundle"  # scripts that go to the bundle's root
 LOCAL_ROOMS = ("assignment", "submission", "checks", "sandbox", "proof", "suite", "local")
-LOCAL_FILES = ("__init__.py", "errors.py", "plain.py")
+LOCAL_FILES = ("__init__.py", "errors.py", "plain.py", "syntax.py")
 EXECUTABLE = {"setup.sh", "run_autograder"}
 TEXT_SUFFIXES = {".py", ".ipynb", ".md", ".toml", ".txt", *PACKAGE_SUFFIXES}
 

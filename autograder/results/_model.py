@@ -20,7 +20,7 @@ from autograder.plain import clean, cut, fits, write_whole
 SCHEMA_VERSION = 1
 FILE_NAME = "results.json"
 MESSAGE_CHARS = 4_000  # of one check; a traceback of the student's own is shorter than that
-OUTPUT_CHARS = 94_000  # of all checks together: beyond 100,000 characters the platform cuts
+OUTPUT_CHARS = 92_000  # of all checks together: beyond 100,000 characters the platform cuts
 STATUSES = ("graded", "unreadable", "fault")
 NOT_FINAL = "The grader failed, not you. This score is not final: please tell the course staff, who can regrade it."
 OUR_FAULT = "A fault in the grader kept this check from running. It is not your fault; the course staff can regrade it."

@@ -9,6 +9,7 @@ from autograder.starter._handout import handout
 from autograder.starter._notebook import notebook
 from autograder.starter._stub import stub_source
 from autograder.starter._texts import CHECK, README
+from autograder.syntax import parse
 
 
 def build(assignment: Assignment) -> dict[str, bytes]:
@@ -74,7 +75,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 def _runs_helpers(check: bytes) -> bool:
     """Whether a check sends a helper by name, `student.run(...)`."""
-    return any(isinstance(node, ast.Attribute) and node.attr == "run" for node in ast.walk(ast.parse(check)))
+    return any(isinstance(node, ast.Attribute) and node.attr == "run" for node in ast.walk(parse(check)))
 
 
 def _helpers(file: Path) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from autograder.assignment import QUIZ, Assignment
 from autograder.errors import GraderError, did_you_mean
+from autograder.syntax import parse
 
 BEGIN = re.compile(r"( *)### BEGIN SOLUTION (\w+)\.(\w+)")
 END = re.compile(r"( *)### END SOLUTION")
@@ -36,7 +37,7 @@ def solution_blocks(source: str, assignment: Assignment) -> tuple[Block, ...]:
     """
     blocks = tuple(_pairs(source, assignment))
     try:
-        module = ast.parse(source)
+        module = parse(source)
     except SyntaxError as error:
         raise _fault(assignment, error.lineno or 0, f"cannot be parsed: {error.msg}") from error
     for block in blocks:

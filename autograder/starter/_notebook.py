@@ -13,6 +13,7 @@ from autograder.starter._handout import Section, handout, sections
 from autograder.starter._markers import Scope
 from autograder.starter._stub import solved_source, stub_source
 from autograder.starter._texts import CHECK_CELLS
+from autograder.syntax import parse
 
 CELL = re.compile(r"# ?%%[ \t]*(\[markdown\])?[ \t]*(.*)")
 METADATA = {
@@ -66,7 +67,7 @@ def _pieces(source: str, assignment: Assignment) -> tuple[str, str, dict[str, st
     lines, position, before_code, task = source.split("\n"), 0, True, ""
     header, quiz, waiting = list[str](), list[str](), list[str]()
     code: dict[str, list[str]] = {name: [] for name in assignment.tasks}
-    for node in ast.parse(source).body:
+    for node in parse(source).body:
         end = node.end_lineno or node.lineno
         text, position = lines[position:end], max(position, end)
         before_code = before_code and not isinstance(node, Scope)
@@ -97,7 +98,7 @@ def _experiment(assignment: Assignment) -> Iterator[tuple[str, str]]:
         return
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
-        ast.parse("\n".join(lines))
+        parse("\n".join(lines))
     except (OSError, UnicodeDecodeError, SyntaxError) as error:
         raise GraderError(f"{file}: cannot be used ({error})") from error
     pieces: list[tuple[str, str, list[str]]] = [("", "", [])]  # is it markdown, its title, its lines
@@ -121,7 +122,7 @@ def _prose(title: str, lines: list[str], assignment: Assignment) -> Iterator[tup
 
 def _code(title: str, lines: list[str], assignment: Assignment) -> Iterator[tuple[str, str]]:
     """A code cell without its imports from the deliverable, whose names the notebook has; a docstring becomes prose."""
-    module = ast.parse("\n".join(lines))
+    module = parse("\n".join(lines))
     drop = set[int]()
     for node in module.body:
         if isinstance(node, ast.ImportFrom) and node.module == assignment.deliverable:

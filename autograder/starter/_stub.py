@@ -7,6 +7,7 @@ from collections.abc import Callable
 from autograder.assignment import QUIZ, Assignment, Question
 from autograder.errors import GraderError
 from autograder.starter._markers import Block, solution_blocks
+from autograder.syntax import parse
 
 
 def stub_source(assignment: Assignment) -> str:
@@ -49,7 +50,7 @@ def _rebuilt(assignment: Assignment, replacement: Callable[[Block, list[str]], l
                 position += 1
     result = "\n".join([*kept, *lines[position:]]).rstrip("\n") + "\n"
     try:
-        ast.parse(result)
+        parse(result)
     except SyntaxError as error:
         message = f"without its solutions it cannot be parsed: line {error.lineno}: {error.msg}"
         raise GraderError(f"{assignment.solution}: {message}") from error
@@ -61,7 +62,7 @@ def _check_answers(inside: list[str], block: Block, assignment: Assignment) -> N
     where = f"{assignment.solution}:{block.begin}: the quiz"
     answers = None
     if block.indent == 0:
-        match ast.parse("\n".join(inside)).body:
+        match parse("\n".join(inside)).body:
             case [ast.Assign(targets=[ast.Name(id="QUIZ")], value=ast.Dict() as value)]:
                 answers = _literal(value)
     if answers is None:

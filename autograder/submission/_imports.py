@@ -2,6 +2,8 @@
 
 import ast
 
+from autograder.syntax import parse
+
 # What takes a tenth of a second or more to import, starts no thread and no process, and computes nothing. Whoever
 # imports one of them, or a part of it, gets it warm.
 WARM = (
@@ -32,7 +34,7 @@ DYNAMO = ("torch._dynamo", "torch.compiler")  # attributes of torch that are not
 def warm_modules(source: str) -> tuple[str, ...]:
     """Names out of `WARM` that a module imports anywhere; none, where it does not parse."""
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
     asked = set[str]()

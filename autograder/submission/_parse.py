@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from autograder.submission._files import shown
+from autograder.syntax import parse
 
 MAX_MAGICS = 100  # IPython lines in a piece of code; each costs a parse, of
 MAX_PARSED = 1 << 20  # characters in all
@@ -118,7 +119,7 @@ def _module(lines: list[str]) -> ast.Module:
         if any("\0" in line for line in lines):
             raise ValueError("NUL")  # as Python 3.11 does; later ones have a SyntaxError without a line
         try:
-            return ast.parse("\n".join(lines))
+            return parse("\n".join(lines))
         except SyntaxError as error:
             position = (error.lineno or 0) - 1
             if not (0 <= position < len(lines) and _is_magic(lines[position])):
