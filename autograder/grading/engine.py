@@ -86,6 +86,11 @@ class Engine:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can still be asked: whoever grades many starts another in place of one that was killed."""
+        return self._process is not None and self._process.poll() is None
+
     def run(
         self, folder: Path, confinement: dict[str, Any], job: bytes, seconds: float, warm: tuple[str, ...] = ()
     ) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,315 @@
+"""Grade every submission of a class: threads over one warm engine; only this driver writes the store.
+
+What has a verdict under its key (submission, suite, environment, options) is not graded again, so an interrupted run
+goes on where it was, and a change touches only what it changes. A result counts once its transaction is on the disk.
+"""
+
+import fcntl
+import hashlib
+import json
+import platform
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from autograder import __version__
+from autograder.assignment import Assignment, load_assignment, points
+from autograder.classes._flags import integrity_flags
+from autograder.classes._intake import Handed, read_export
+from autograder.classes._store import Grade, Store
+from autograder.errors import DeepgradeError, GraderError, UsageError, did_you_mean
+from autograder.grading import Engine, Options, grade
+from autograder.plain import write_whole
+from autograder.results import Line, Outcome, Run, merged
+from autograder.results.page import page
+from autograder.submission import collect
+
+PACKAGES = ("torch", "numpy", "scipy", "pytest")  # what a verdict may depend on
+PAGES, SOURCES, UNPACKED, LOCK = "pages", "sources", ".unpacked", ".lock"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One more submission has a result: which, what, how many are done of how many are to do."""
+
+    id: str
+    run: Run
+    done: int
+    todo: int
+
+
+@dataclass(frozen=True)
+class ClassRun:
+    """What one run over a class did.
+
+    Attributes:
+        grades: of every submission of the export, by id.
+        graded: how many were graded now; the others had a result that holds.
+        seconds: that this took.
+        remarks: about what was passed over in the export.
+    """
+
+    grades: tuple[Grade, ...]
+    graded: int
+    seconds: float
+    remarks: tuple[str, ...]
+
+    @property
+    def unsettled(self) -> tuple[Grade, ...]:
+        """Those with a fault of ours, or with points that are still to be measured."""
+        return tuple(each for each in self.grades if each.needs_a_human)
+
+
+def suite_key(assignment: Assignment) -> str:
+    """A hash of everything that can change a verdict or a message of the assignment: reference, facts, helpers,
+    mistakes, public and hidden checks."""
+    found = hashlib.sha256()
+    files = [assignment.folder / name for name in ("assignment.toml", "helpers.py", "mistakes.toml")]
+    for room in ("public", "hidden"):
+        files += sorted((assignment.folder / room).rglob("*.py"))
+    for file in (assignment.solution, *files):
+        data = file.read_bytes() if file.exists() else b""
+        found.update(f"{file.name} {len(data)}\n".encode() + data)
+    return found.hexdigest()
+
+
+def environment() -> dict[str, str]:
+    """Versions of everything that a verdict may depend on."""
+    found = {"deepgrade": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def page_name(submission: str) -> str:
+    """A file's name for the page of a submission, whatever its id is."""
+    plain = re.sub(r"[^\w.-]+", "_", submission, flags=re.ASCII).strip(".")[:80]
+    unlike = "" if plain == submission else "-" + hashlib.sha256(submission.encode()).hexdigest()[:8]
+    return f"{plain}{unlike}.html"
+
+
+def grade_class(
+    name: str,
+    export: Path,
+    out: Path,
+    *,
+    root: Path | None = None,
+    options: Options | None = None,
+    jobs: int = 2,
+    only: Sequence[str] = (),
+    progress: Callable[[Ended], None] | None = None,
+) -> ClassRun:
+    """Grade a class, or what is left of it.
+
+    Args:
+        name: of the assignment.
+        export: see `read_export`.
+        out: folder of the class: its store, a page a submission, the graded source of each.
+        root: folder of the course.
+        options: how to grade; the private paths are added here.
+        jobs: gradings at a time.
+        only: ids of submissions to repeat, and no others; points of them that are only still to be measured are
+            measured, and what was measured stays.
+        progress: called in this thread after each result is stored.
+
+    Raises:
+        UsageError: there is no such assignment, export or submission; or another driver is at work on `out`.
+        GraderError: the assignment's own files are wrong, or the store cannot be used.
+    """
+    started, assignment = time.monotonic(), load_assignment(name, root)
+    points(assignment)
+    out.mkdir(parents=True, exist_ok=True)
+    out.chmod(0o700)  # other people's submissions, and what failed in checks that students do not see
+    with _alone(out), Store(out, write=True) as store:
+        handed, remarks = read_export(export, _emptied(out / UNPACKED))
+        driver = _Driver(assignment, root, out, store, _private(options or Options(), export, out))
+        try:
+            driver.begin(handed, export)
+            todo = driver.todo(handed, only)
+            driver.run(todo, jobs, progress or (lambda ended: None))
+        finally:
+            shutil.rmtree(out / UNPACKED, ignore_errors=True)
+        here = {each.id for each in handed}
+        grades = tuple(each for each in store.grades() if each.id in here)
+        return ClassRun(grades, driver.done, time.monotonic() - started, remarks)
+
+
+def _private(options: Options, export: Path, out: Path) -> Options:
+    """No worker may open the class, nor a classmate's submission."""
+    return replace(options, private=(*options.private, out.resolve(), export.resolve()))
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    folder.mkdir()
+    return folder
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """The one driver of this folder; the lock goes with the process, however it ends."""
+    with open(out / LOCK, "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(
+                f"another `deepgrade class` is at work on {out}", help="Wait for it, or stop it."
+            ) from error
+        yield
+
+
+@dataclass
+class _Driver:
+    """One run over a class."""
+
+    assignment: Assignment
+    root: Path | None
+    out: Path
+    store: Store
+    options: Options
+    keys: dict[str, str] = field(default_factory=dict)
+    done: int = 0
+
+    def begin(self, handed: Sequence[Handed], export: Path) -> None:
+        """Name the class, and what was handed in."""
+        known = self.store.fact("assignment")
+        if known not in (None, self.assignment.name):
+            raise UsageError(f"{self.out} holds a class of {known}", help="Give each assignment a folder of its own.")
+        suite = [suite_key(self.assignment), environment(), *self._how()]
+        listed = []
+        for each in handed:
+            key = hashlib.sha256(json.dumps([each.digest(), suite], sort_keys=True).encode()).hexdigest()
+            self.keys[each.id] = key
+            flags = self.store.known_flags(each.id, key)
+            listed.append((each, key, self._flags(each) if flags is None else flags))
+        facts = {"assignment": self.assignment.name, "title": self.assignment.title, "export": str(export)}
+        self.store.begin(facts | {"environment": json.dumps(environment())}, listed)
+
+    def _how(self) -> list[str | int | None]:
+        """What of the options a verdict depends on; of the secret a hash."""
+        secret = hashlib.sha256(self.options.secret.encode()).hexdigest() if self.options.secret else ""
+        return [self.options.seed, secret, self.options.device, self.options.require]
+
+    def _flags(self, handed: Handed) -> list[str]:
+        """Integrity flags of what will be graded, whose source is kept for humans and for `deepgrade similarity`."""
+        folder = self.out / SOURCES / page_name(handed.id).removesuffix(".html")
+        try:
+            return integrity_flags(collect(handed.path, self.assignment, folder).source)
+        except DeepgradeError:
+            return []  # the grading says what is wrong with it
+
+    def todo(self, handed: Sequence[Handed], only: Sequence[str]) -> list[Handed]:
+        """What has no verdict yet, or what is asked for."""
+        for wanted in only:
+            if wanted not in self.keys:
+                near = did_you_mean(wanted, self.keys)
+                raise UsageError(f"there is no submission {wanted!r} in the export{near}")
+        if only:
+            return [each for each in handed if each.id in only]
+        # A fault is no verdict: what failed for our sake is graded again.
+        left = [each for each in handed if self.store.status(each.id, self.keys[each.id]) in (None, "fault")]
+        for each in handed:
+            if each not in left and not self._page(each.id).exists():
+                run = self.store.run(each.id, self.keys[each.id])
+                assert run is not None
+                write_whole(self._page(each.id), page(run))
+        return left
+
+    def _page(self, submission: str) -> Path:
+        return self.out / PAGES / page_name(submission)
+
+    def run(self, todo: Sequence[Handed], jobs: int, progress: Callable[[Ended], None]) -> None:
+        """Grade, and store each result as it comes; whatever stops this, what was stored stays."""
+        if not todo:
+            return
+        # Inside out: when this is interrupted, the engine goes first, so that no thread waits for a grading to end.
+        with ThreadPoolExecutor(jobs) as pool, _Engines(self.assignment.preload) as engines:
+            waiting, running = list(reversed(todo)), dict[Future[Run], Handed]()
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    each = waiting.pop()
+                    running[pool.submit(self._grade, each, engines, self._measured(each))] = each
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    each = running.pop(future)
+                    self._keep(each, future.result())
+                    progress(Ended(each.id, future.result(), self.done, len(todo)))
+
+    def _measured(self, handed: Handed) -> Run | None:
+        """The stored run of which only points that were not measured are repeated."""
+        run = self.store.run(handed.id, self.keys[handed.id])
+        return run if run and run.pending and not run.has_fault else None
+
+    def _grade(self, handed: Handed, engines: "_Engines", earlier: Run | None) -> Run:
+        """The run of one submission; whatever goes wrong with it stays with it."""
+        select = tuple(line.check for line in earlier.lines if line.outcome.is_pending) if earlier else ()
+        options = replace(self.options, select=select)
+        try:
+            for _ in range(2):
+                engine = engines.current()
+                run = grade(self.assignment.name, handed.path, root=self.root, options=options, engine=engine)
+                if not run.has_fault or engine.is_alive:
+                    break  # else the warm process was killed, and the submission could not help it
+            return merged(earlier, run) if earlier and not run.has_fault else run
+        except Exception as error:
+            return self._faulty(handed, f"{type(error).__name__}: {error}")
+
+    def _faulty(self, handed: Handed, reason: str) -> Run:
+        lines = tuple(
+            Line(
+                check.title,
+                check.number,
+                check.task,
+                check.kind,
+                Outcome.FAULT,
+                0,
+                check.weight,
+                reason,
+                check=check.name,
+            )
+            for check in points(self.assignment)
+        )
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        names = self.assignment.name, self.assignment.title, handed.path.name
+        return Run(*names, "", 0, {}, "cpu", {}, now, 0.0, lines, reason=reason, status="fault")
+
+    def _keep(self, handed: Handed, run: Run) -> None:
+        """First the page, then the row: what has a row has a page."""
+        write_whole(self._page(handed.id), page(run))
+        try:
+            self.store.put(handed.id, self.keys[handed.id], run)
+        except GraderError:
+            self._page(handed.id).unlink(missing_ok=True)
+            raise
+        self.done += 1
+
+
+class _Engines:
+    """One warm engine for all threads, and another in its place when it was killed. A context manager."""
+
+    def __init__(self, preload: tuple[str, ...]) -> None:
+        self._preload, self._lock, self._engine = preload, threading.Lock(), Engine(preload=preload)
+
+    def __enter__(self) -> "_Engines":
+        self._engine.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._engine.__exit__(*error)
+
+    def current(self) -> Engine:
+        """The engine to ask; started anew if the last one died."""
+        with self._lock:
+            if not self._engine.is_alive:
+                self._engine.__exit__(None, None, None)
+                self._engine = Engine(preload=self._preload)
+                self._engine.__enter__()
+            return self._engine
