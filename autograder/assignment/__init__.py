@@ -25,6 +25,7 @@ from autograder.assignment._facts import (
     suite_digest,
 )
 from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
+from autograder.assignment._table import Table
 
 __all__ = [
     "COST_FIGURES",
@@ -39,6 +40,7 @@ __all__ = [
     "Pair",
     "Question",
     "Ranking",
+    "Table",
     "Targets",
     "Task",
     "assignment_names",

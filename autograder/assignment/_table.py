@@ -4,6 +4,7 @@ import keyword
 import math
 import tomllib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,17 @@ class Table:
         if not values and default != ():
             raise self.fault(f"{key} is empty")
         return tuple(values)
+
+    def moment(self, key: str) -> datetime:
+        """A time with its zone."""
+        value: datetime = self._take(key, (datetime,), "a time such as 2026-11-01T23:59:00+01:00")
+        if value.tzinfo is None:
+            raise self.fault(f"{key} has no zone: write {value.isoformat()}Z, or +01:00 instead of Z")
+        return value
+
+    def moments(self) -> dict[str, datetime]:
+        """All entries, each a time with its zone."""
+        return {key: self.moment(key) for key in self._data}
 
     def table(self, key: str, *, required: bool = True) -> "Table":
         """The table under `key`, an empty one if it is missing and not required."""

@@ -11,7 +11,9 @@ MODULES = {
     *("autograder", "pytest", "_pytest", "gradescope_utils", "ctypes", "cffi", "gc", "inspect", "importlib", "sys"),
     *("subprocess", "multiprocessing", "socket", "signal", "atexit", "builtins", "faulthandler", "resource", "mmap"),
 }
-HARMLESS = {"sys": {"path", "argv", "float_info", "maxsize", "version", "version_info", "stdout", "stderr", "platform"}}
+HARMLESS = {
+    "sys": {"path", "argv", "float_info", "maxsize", "version", "version_info", "stdout", "stderr", "platform", "exit"}
+}
 CALLS = {"eval", "exec", "compile", "__import__", "globals", "vars", "setattr", "delattr"}
 NAMES = {
     *("__subclasses__", "__globals__", "__builtins__", "__code__", "__closure__", "__bases__", "__mro__", "__loader__"),
@@ -29,7 +31,7 @@ def integrity_flags(source: str) -> list[str]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
-    found = sorted({(node.lineno, what) for node in ast.walk(tree) for what in _reaches(node)})
+    found = sorted({(getattr(node, "lineno", 0), what) for node in ast.walk(tree) for what in _reaches(node)})
     return [f"line {line}: {what}" for line, what in found[:MOST]]
 
 

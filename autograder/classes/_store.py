@@ -14,7 +14,7 @@ from typing import Any
 
 from autograder.classes._intake import Handed, Student
 from autograder.errors import GraderError, UsageError
-from autograder.results import Run
+from autograder.results import Line, Run
 
 FILE = "class.sqlite"
 VERSION = 1
@@ -38,6 +38,12 @@ CREATE VIEW IF NOT EXISTS grade AS
   FROM submission JOIN result ON result.submission = submission.id AND result.key = submission.key;
 """
 LINE_COLUMNS = 15
+
+
+def _columns(line: Line) -> tuple[Any, ...]:
+    """A line as the table has it, after whose and which it is."""
+    what = line.task, line.check, line.name, line.number, line.kind, str(line.outcome)
+    return (*what, line.score, line.max_score, line.diagnosis, line.hint, line.message, line.duration)
 
 
 @dataclass(frozen=True)
@@ -145,14 +151,10 @@ class Store:
     def put(self, submission: str, key: str, run: Run) -> None:
         """The result of a submission; an earlier one under the same key is replaced."""
         head = (submission, key, run.status, run.score, run.max_score, run.pending, run.duration, run.reason)
-        lines = [
-            (submission, key, position, line.task, line.check, line.name, line.number, line.kind, str(line.outcome))
-            + (line.score, line.max_score, line.diagnosis, line.hint, line.message, line.duration)
-            for position, line in enumerate(run.lines)
-        ]
+        lines = [(submission, key, position, *_columns(line)) for position, line in enumerate(run.lines)]
         with self._writing() as base:
             base.execute("DELETE FROM line WHERE submission = ? AND key = ?", (submission, key))
-            text = json.dumps(run.to_dict(), sort_keys=True)
+            text = json.dumps(run.to_dict())
             base.execute("INSERT OR REPLACE INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*head, text))
             base.executemany(f"INSERT INTO line VALUES ({', '.join('?' * LINE_COLUMNS)})", lines)
 
@@ -201,12 +203,12 @@ class Store:
         query = "SELECT id, flags FROM submission WHERE present AND flags != '[]' ORDER BY id"
         return {row[0]: json.loads(row[1]) for row in self._open.execute(query)}
 
-    def lines(self, columns: str, where: str = "1") -> Iterator[tuple[Any, ...]]:
-        """Columns of the lines that count, in order of submission and check, one at a time."""
+    def lines(self, columns: str, where: str = "1", *, earlier: bool = False) -> Iterator[tuple[Any, ...]]:
+        """Columns of the lines that count, in order of submission and check, one at a time; see `grades`."""
         return iter(
             self._open.execute(
                 f"SELECT {columns} FROM submission JOIN line ON line.submission = submission.id "
-                f"AND line.key = submission.key WHERE submission.present AND {where} "
+                f"AND line.key = submission.key WHERE (submission.present OR {int(earlier)}) AND ({where}) "
                 "ORDER BY submission.id, line.position"
             )
         )

@@ -1,0 +1,290 @@
+"""Marks into a gradebook: a file for Gradescope, Canvas' exported gradebook, Moodle's grading worksheet.
+
+Whatever is not certain (whose row it is, which column) is one error, and nothing is written: a mark in the wrong row is
+worse than none.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from autograder.classes._intake import Student
+from autograder.classes._policy import Mark
+from autograder.errors import UsageError, did_you_mean
+from autograder.plain import write_whole
+
+FORMATS = ("gradescope", "canvas", "moodle")
+SHOWN = 5  # names in a message
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
+COMMA = re.compile(r"-?\d+,\d+")
+TITLE = re.compile(r"(?P<title>.*) \((?P<id>\d+)\)")
+GRADESCOPE = (
+    *("First Name", "Last Name", "SID", "Email", "Sections", "Total Score", "Max Points", "Status", "Submission ID"),
+    *("Submission Time", "Lateness (H:M:S)"),
+)
+CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
+Tokens = Callable[[Student], set[str]]
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A gradebook that was made: its text, how many marks are in it, remarks for the instructor."""
+
+    text: str
+    marks: int
+    remarks: tuple[str, ...] = ()
+
+
+def gradescope(marks: Sequence[Mark]) -> Filled:
+    """A file like the one that Gradescope exports."""
+    rows = []
+    for mark in marks:
+        first, _, last = mark.student.name.rpartition(" ")
+        late, submission = _clock(mark.late), mark.grade.id.removeprefix("submission_")
+        who = (first or last, last if first else "", mark.student.sid or mark.student.login, mark.student.email, "")
+        points = f"{mark.score:.2f}", f"{mark.max_score:.2f}"
+        rows.append(dict(zip(GRADESCOPE, (*who, *points, "Graded", submission, _time(mark), late), strict=True)))
+    return Filled(_written(GRADESCOPE, rows), len(rows))
+
+
+def _clock(late: timedelta) -> str:
+    seconds = int(late.total_seconds())
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def _time(mark: Mark) -> str:
+    created = mark.grade.created
+    return datetime.fromisoformat(created).strftime("%Y-%m-%d %H:%M:%S %z") if created else ""
+
+
+def canvas(marks: Sequence[Mark], into: Path, column: str, *, partial: bool = False) -> Filled:
+    """Canvas' gradebook with one column filled in, and no other column but who is who.
+
+    Args:
+        marks: of the class.
+        into: the gradebook, as Canvas exported it.
+        column: title of the assignment there, with or without its number.
+        partial: leave out marks whose student has no row.
+
+    Raises:
+        UsageError: the file, the column or a student is not certain.
+    """
+    header, rows = _read(into, ("Student", "ID"), "the gradebook that Canvas exports")
+    name = _column(header, column, into)
+    head = next((place for place, row in enumerate(rows) if row["Student"].strip() == "Points Possible"), None)
+    if head is None:
+        raise UsageError(f"{into.name} has no row Points Possible", help="Export the gradebook from Canvas again.")
+    most = _number(rows[head][name], f"{into.name}: Points Possible of {name}")
+    people = rows[head + 1 :]
+    for row in people:
+        if COMMA.fullmatch(row[name].strip()):
+            raise _comma(row[name], f"{into.name}: {name} of {row['Student']}")
+    placed, lost = _matched(marks, people, into, CANVAS_KEYS, partial=partial)
+    filled = 0
+    for place, mark in placed.items():
+        if people[place][name].strip().upper() != "EX":  # excused
+            people[place][name] = f"{mark.score * most / mark.max_score:.2f}"
+            filled += 1
+    kept = [*(each for each in CANVAS if each in header), name]
+    return Filled(_written(kept, rows), filled, (*lost, *_scaled(marks, most)))
+
+
+def moodle(marks: Sequence[Mark], into: Path, *, partial: bool = False) -> Filled:
+    """Moodle's grading worksheet with its Grade column filled in; all else stays as it is.
+
+    Args:
+        marks: of the class.
+        into: the worksheet, as Moodle made it.
+        partial: leave out marks whose student has no row.
+
+    Raises:
+        UsageError: the file or a student is not certain.
+    """
+    header, rows = _read(into, ("Identifier", "Grade"), "the grading worksheet that Moodle makes")
+    for row in rows:
+        for name in ("Grade", "Maximum Grade"):
+            if COMMA.fullmatch(row.get(name, "").strip()):
+                raise _comma(row[name], f"{into.name}: {name} of {row['Identifier']}")
+    placed, lost = _matched(marks, rows, into, MOODLE_KEYS, partial=partial)
+    remarks: set[str] = set()
+    for place, mark in placed.items():
+        most = mark.max_score
+        if "Maximum Grade" in header:
+            most = _number(rows[place]["Maximum Grade"], f"{into.name}: Maximum Grade of {rows[place]['Identifier']}")
+        rows[place]["Grade"] = f"{mark.score * most / mark.max_score:.2f}"
+        remarks |= set(_scaled([mark], most))
+    return Filled(_written(header, rows), len(placed), (*lost, *sorted(remarks)))
+
+
+def write_gradebook(filled: Filled, out: Path) -> Path:
+    """Write it, whole or not at all."""
+    return write_whole(out, filled.text)
+
+
+def _known(*texts: str) -> set[str]:
+    return {text.strip().casefold() for text in texts if text.strip()}
+
+
+def _sid(student: Student) -> set[str]:
+    return _known(student.sid)
+
+
+def _number_of(student: Student) -> set[str]:
+    return _known(student.number)
+
+
+def _email(student: Student) -> set[str]:
+    return _known(student.email)
+
+
+def _login(student: Student) -> set[str]:
+    return _known(student.email, student.email.partition("@")[0], student.login, student.sid)
+
+
+def _name(student: Student) -> set[str]:
+    """A name identifies only who has nothing better."""
+    if student.sid or student.email or student.number:
+        return set()
+    return {_words(text) for text in (student.name, student.login) if text}
+
+
+def _words(name: str) -> str:
+    """A name whatever its order: `Lovelace, Ada` is `Ada Lovelace`."""
+    return " ".join(sorted(re.findall(r"\w+", name.casefold())))
+
+
+CANVAS_KEYS: tuple[tuple[str, Tokens], ...] = (
+    ("ID", _number_of),
+    ("SIS User ID", _sid),
+    ("SIS Login ID", _login),
+    ("Student", _name),
+)
+MOODLE_KEYS: tuple[tuple[str, Tokens], ...] = (
+    ("Identifier", _number_of),
+    ("ID number", _sid),
+    ("Email address", _email),
+    ("Full name", _name),
+)
+
+
+def _matched(
+    marks: Sequence[Mark], rows: Sequence[Row], into: Path, keys: Sequence[tuple[str, Tokens]], *, partial: bool
+) -> tuple[dict[int, Mark], tuple[str, ...]]:
+    """Which row each mark goes to, and a remark about those left out."""
+    index = {name: _index(rows, name) for name, _ in keys}
+    placed, lost = dict[int, Mark](), list[str]()
+    for mark in marks:
+        place = _place(mark.student, index, keys, into)
+        if place is None:
+            lost.append(mark.student.shown)
+        elif place in placed:
+            two = f"{placed[place].student.shown} and {mark.student.shown}"
+            raise UsageError(f"{two} both match one row of {into.name}", help="Their identifiers there must differ.")
+        else:
+            placed[place] = mark
+    if not lost:
+        return placed, ()
+    who = ", ".join(lost[:SHOWN]) + (f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else "")
+    told = f"{len(lost)} of {len(marks)} marks have no row in {into.name}: {who}"
+    if not partial:
+        raise UsageError(told, help="Export it again, or leave them out with --partial.")
+    return placed, (told,)
+
+
+def _index(rows: Sequence[Row], name: str) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        text = row.get(name, "").strip().casefold()
+        if name in ("Student", "Full name"):
+            text = _words(text)
+        if text:
+            found.setdefault(text.removeprefix("participant ") if name == "Identifier" else text, []).append(place)
+    return found
+
+
+def _place(
+    student: Student, index: dict[str, dict[str, list[int]]], keys: Sequence[tuple[str, Tokens]], into: Path
+) -> int | None:
+    for name, tokens in keys:
+        places = sorted({place for token in tokens(student) for place in index[name].get(token, ())})
+        if len(places) > 1:
+            told = f"{len(places)} rows of {into.name} could be {student.shown}'s: they share their {name}"
+            raise UsageError(told, help="Enter these by hand, or grade an export that has identifiers.")
+        if places:
+            return places[0]
+    return None
+
+
+def _read(file: Path, needed: Sequence[str], what: str) -> tuple[list[str], list[Row]]:
+    """Header and rows of a CSV file that has the needed columns."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no {file}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file.name} is not UTF-8 text", help="Use the file as it was exported.") from error
+    first = text.partition("\n")[0]
+    if first.count(";") > first.count(","):
+        raise UsageError(f"{file.name} is separated by semicolons", help="Export it with commas and decimal points.")
+    header, *rows = list(csv.reader(io.StringIO(text))) or [[]]
+    for name in needed:
+        if name not in header:
+            told = f"{file.name} has no column {name!r}{did_you_mean(name, header)}"
+            raise UsageError(told, help=f"It must be {what}, unchanged. Its columns: {', '.join(header[:8])}.")
+    twice = next((name for name in header if name and header.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{file.name} has two columns {twice!r}", help="Delete or rename one of them.")
+    full = [row + [""] * (len(header) - len(row)) for row in rows if any(cell.strip() for cell in row)]
+    long = next((number for number, row in enumerate(full, start=2) if len(row) > len(header)), None)
+    if long is not None:
+        raise UsageError(f"{file.name}: row {long} has more cells than the header", help="Export it again.")
+    return header, [dict(zip(header, row, strict=True)) for row in full]
+
+
+def _column(header: Sequence[str], wanted: str, file: Path) -> str:
+    """The gradebook's column of the assignment."""
+    if wanted in header and TITLE.fullmatch(wanted):
+        return wanted
+    titled = [name for name in header if (found := TITLE.fullmatch(name)) and _same(found["title"], wanted)]
+    if len(titled) > 1:
+        listed = ", ".join(titled)
+        raise UsageError(f"{file.name} has two columns called {wanted!r}", help=f"Name one with --column: {listed}.")
+    if titled:
+        return titled[0]
+    known = {found["title"] for name in header if (found := TITLE.fullmatch(name))}
+    told = f"{file.name} has no column {wanted!r}{did_you_mean(wanted, known)}"
+    raise UsageError(told, help=f"Name one with --column: {', '.join(sorted(known)) or 'it has none'}.")
+
+
+def _same(title: str, wanted: str) -> bool:
+    return title.strip().casefold() == wanted.strip().casefold()
+
+
+def _number(text: str, where: str) -> float:
+    if COMMA.fullmatch(text.strip()):
+        raise _comma(text, where)
+    if not NUMBER.fullmatch(text.strip()):
+        raise UsageError(f"{where} is no number: {text!r}")
+    return float(text)
+
+
+def _comma(text: str, where: str) -> UsageError:
+    return UsageError(f"{where} has a decimal comma: {text.strip()!r}", help="Export it with decimal points.")
+
+
+def _scaled(marks: Sequence[Mark], most: float) -> tuple[str, ...]:
+    others = {mark.max_score for mark in marks} - {most}
+    return (f"points are scaled from {max(others):g} to the gradebook's {most:g}",) if others else ()
+
+
+def _written(header: Sequence[str], rows: Sequence[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, header, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
