@@ -134,6 +134,40 @@ def grade_many(
 
 
 @cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "form", type=click.Choice(("gradescope", "canvas", "moodle")), required=True, help="Whose gradebook."
+)
+@click.option("--into", type=click.Path(path_type=Path), help="The file that Canvas or Moodle exported.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write.")
+@click.option("--column", help="With canvas: the assignment's title there; by default the title it has here.")
+@click.option("--policy", type=click.Path(path_type=Path), help="A TOML file: attempts, lateness, extra credit.")
+@click.option("--partial", is_flag=True, help="Leave out who has no row in the gradebook, or no final grade.")
+def gradebook(
+    folder: Path, form: str, into: Path | None, out: Path, column: str | None, policy: Path | None, partial: bool
+) -> None:
+    """Write the grades of the class in FOLDER into a gradebook."""
+    from autograder.classes import gradebook
+
+    filled = gradebook(folder, form, into, column=column, policy=policy, partial=partial)
+    filled.write(out)
+    for remark in filled.remarks:
+        click.echo(f"Note: {remark}")
+    click.echo(f"{filled.marks} marks in {out}")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write; by default FOLDER/report.html.")
+@click.option("--anonymous", is_flag=True, help="No names, no identifiers, no links to pages.")
+def report(folder: Path, out: Path | None, anonymous: bool) -> None:
+    """Write the instructor's report on the class in FOLDER: distribution, checks, mistakes, what needs a human."""
+    from autograder.classes import write_class_report
+
+    click.echo(f"Written: {write_class_report(folder, out, anonymous=anonymous)}")
+
+
+@cli.command()
 @click.argument("names", nargs=-1)
 @click.option(
     "--seed",

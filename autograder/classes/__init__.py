@@ -4,14 +4,14 @@ Every submission is graded by `autograder.grading`, in its own confined process;
 """
 
 from autograder.classes._drive import PAGES, ClassRun, Ended, grade_class, page_name, suite_key
-from autograder.classes._gradebook import FORMATS, Filled, canvas, gradescope, moodle, write_gradebook
+from autograder.classes._gradebook import Filled, gradebook
 from autograder.classes._intake import Handed, Student, read_export
 from autograder.classes._policy import Mark, Policy, marks, read_policy
+from autograder.classes._report import write_class_report
 from autograder.classes._show import ClassProgress, show_class
 from autograder.classes._store import Grade, Store
 
 __all__ = [
-    "FORMATS",
     "PAGES",
     "ClassProgress",
     "ClassRun",
@@ -23,15 +23,13 @@ __all__ = [
     "Policy",
     "Store",
     "Student",
-    "canvas",
     "grade_class",
-    "gradescope",
+    "gradebook",
     "marks",
-    "moodle",
     "page_name",
     "read_export",
     "read_policy",
     "show_class",
     "suite_key",
-    "write_gradebook",
+    "write_class_report",
 ]

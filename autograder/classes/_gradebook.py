@@ -8,12 +8,13 @@ import csv
 import io
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from autograder.classes._intake import Student
-from autograder.classes._policy import Mark
+from autograder.classes._policy import Mark, marks, read_policy
+from autograder.classes._store import Store
 from autograder.errors import UsageError, did_you_mean
 from autograder.plain import write_whole
 
@@ -39,11 +40,65 @@ class Filled:
     marks: int
     remarks: tuple[str, ...] = ()
 
+    def write(self, out: Path) -> Path:
+        """Write it, whole or not at all."""
+        return write_whole(out, self.text)
 
-def gradescope(marks: Sequence[Mark]) -> Filled:
+
+def gradebook(
+    folder: Path,
+    form: str,
+    into: Path | None = None,
+    *,
+    column: str | None = None,
+    policy: Path | None = None,
+    partial: bool = False,
+) -> Filled:
+    """The gradebook of a graded class.
+
+    Args:
+        folder: of the class.
+        form: one of FORMATS.
+        into: the file that Canvas or Moodle exported.
+        column: with canvas, the assignment's title there; by default its title here.
+        policy: see `read_policy`.
+        partial: leave out who has no row there, or no final grade.
+
+    Raises:
+        UsageError: something is not certain, or somebody's grade is not final; the message says whose.
+        GraderError: the policy's file is wrong.
+    """
+    if (into is None) != (form == "gradescope"):
+        told = f"--format {form} {'needs' if into is None else 'takes no'} --into"
+        raise UsageError(told, help="Canvas and Moodle export the file to fill in; for Gradescope one is made.")
+    with Store(folder) as store:
+        known, title = marks(store, read_policy(policy)), store.fact("title") or ""
+        final = [mark for mark in known if mark.grade.status != "fault"]
+        remarks = _unfinished(known, store.ungraded())
+    if remarks and not partial:
+        raise UsageError("; ".join(remarks), help="Grade them first, or leave them out with --partial.")
+    open_points = sum(mark.grade.pending > 0 for mark in final)
+    if open_points:
+        remarks.append(f"{open_points} marks are of submissions with points that are not measured yet")
+    if into is None:
+        filled = gradescope(final)
+    elif form == "canvas":
+        filled = canvas(final, into, column or title, partial=partial)
+    else:
+        filled = moodle(final, into, partial=partial)
+    return replace(filled, remarks=(*remarks, *filled.remarks))
+
+
+def _unfinished(known: Sequence[Mark], ungraded: Sequence[str]) -> list[str]:
+    faulty = [mark.student.shown for mark in known if mark.grade.status == "fault"]
+    told = [(faulty, "have a fault of the grader's in place of a grade"), (ungraded, "are not graded yet")]
+    return [f"{len(who)} {what}: {', '.join(who[:SHOWN])}" for who, what in told if who]
+
+
+def gradescope(known: Sequence[Mark]) -> Filled:
     """A file like the one that Gradescope exports."""
     rows = []
-    for mark in marks:
+    for mark in known:
         first, _, last = mark.student.name.rpartition(" ")
         late, submission = _clock(mark.late), mark.grade.id.removeprefix("submission_")
         who = (first or last, last if first else "", mark.student.sid or mark.student.login, mark.student.email, "")
@@ -62,11 +117,11 @@ def _time(mark: Mark) -> str:
     return datetime.fromisoformat(created).strftime("%Y-%m-%d %H:%M:%S %z") if created else ""
 
 
-def canvas(marks: Sequence[Mark], into: Path, column: str, *, partial: bool = False) -> Filled:
+def canvas(known: Sequence[Mark], into: Path, column: str, *, partial: bool = False) -> Filled:
     """Canvas' gradebook with one column filled in, and no other column but who is who.
 
     Args:
-        marks: of the class.
+        known: the marks of the class.
         into: the gradebook, as Canvas exported it.
         column: title of the assignment there, with or without its number.
         partial: leave out marks whose student has no row.
@@ -84,21 +139,21 @@ def canvas(marks: Sequence[Mark], into: Path, column: str, *, partial: bool = Fa
     for row in people:
         if COMMA.fullmatch(row[name].strip()):
             raise _comma(row[name], f"{into.name}: {name} of {row['Student']}")
-    placed, lost = _matched(marks, people, into, CANVAS_KEYS, partial=partial)
+    placed, lost = _matched(known, people, into, CANVAS_KEYS, partial=partial)
     filled = 0
     for place, mark in placed.items():
         if people[place][name].strip().upper() != "EX":  # excused
             people[place][name] = f"{mark.score * most / mark.max_score:.2f}"
             filled += 1
     kept = [*(each for each in CANVAS if each in header), name]
-    return Filled(_written(kept, rows), filled, (*lost, *_scaled(marks, most)))
+    return Filled(_written(kept, rows), filled, (*lost, *_scaled(known, most)))
 
 
-def moodle(marks: Sequence[Mark], into: Path, *, partial: bool = False) -> Filled:
+def moodle(known: Sequence[Mark], into: Path, *, partial: bool = False) -> Filled:
     """Moodle's grading worksheet with its Grade column filled in; all else stays as it is.
 
     Args:
-        marks: of the class.
+        known: the marks of the class.
         into: the worksheet, as Moodle made it.
         partial: leave out marks whose student has no row.
 
@@ -110,7 +165,7 @@ def moodle(marks: Sequence[Mark], into: Path, *, partial: bool = False) -> Fille
         for name in ("Grade", "Maximum Grade"):
             if COMMA.fullmatch(row.get(name, "").strip()):
                 raise _comma(row[name], f"{into.name}: {name} of {row['Identifier']}")
-    placed, lost = _matched(marks, rows, into, MOODLE_KEYS, partial=partial)
+    placed, lost = _matched(known, rows, into, MOODLE_KEYS, partial=partial)
     remarks: set[str] = set()
     for place, mark in placed.items():
         most = mark.max_score
@@ -119,11 +174,6 @@ def moodle(marks: Sequence[Mark], into: Path, *, partial: bool = False) -> Fille
         rows[place]["Grade"] = f"{mark.score * most / mark.max_score:.2f}"
         remarks |= set(_scaled([mark], most))
     return Filled(_written(header, rows), len(placed), (*lost, *sorted(remarks)))
-
-
-def write_gradebook(filled: Filled, out: Path) -> Path:
-    """Write it, whole or not at all."""
-    return write_whole(out, filled.text)
 
 
 def _known(*texts: str) -> set[str]:
@@ -173,12 +223,12 @@ MOODLE_KEYS: tuple[tuple[str, Tokens], ...] = (
 
 
 def _matched(
-    marks: Sequence[Mark], rows: Sequence[Row], into: Path, keys: Sequence[tuple[str, Tokens]], *, partial: bool
+    known: Sequence[Mark], rows: Sequence[Row], into: Path, keys: Sequence[tuple[str, Tokens]], *, partial: bool
 ) -> tuple[dict[int, Mark], tuple[str, ...]]:
     """Which row each mark goes to, and a remark about those left out."""
     index = {name: _index(rows, name) for name, _ in keys}
     placed, lost = dict[int, Mark](), list[str]()
-    for mark in marks:
+    for mark in known:
         place = _place(mark.student, index, keys, into)
         if place is None:
             lost.append(mark.student.shown)
@@ -190,7 +240,7 @@ def _matched(
     if not lost:
         return placed, ()
     who = ", ".join(lost[:SHOWN]) + (f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else "")
-    told = f"{len(lost)} of {len(marks)} marks have no row in {into.name}: {who}"
+    told = f"{len(lost)} of {len(known)} marks have no row in {into.name}: {who}"
     if not partial:
         raise UsageError(told, help="Export it again, or leave them out with --partial.")
     return placed, (told,)
@@ -277,8 +327,8 @@ def _comma(text: str, where: str) -> UsageError:
     return UsageError(f"{where} has a decimal comma: {text.strip()!r}", help="Export it with decimal points.")
 
 
-def _scaled(marks: Sequence[Mark], most: float) -> tuple[str, ...]:
-    others = {mark.max_score for mark in marks} - {most}
+def _scaled(known: Sequence[Mark], most: float) -> tuple[str, ...]:
+    others = {mark.max_score for mark in known} - {most}
     return (f"points are scaled from {max(others):g} to the gradebook's {most:g}",) if others else ()
 
 
