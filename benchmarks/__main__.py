@@ -3,9 +3,10 @@
 import sys
 
 from autograder.assignment import assignment_names
-from benchmarks import cost, grading, isolation, library, race
+from benchmarks import classes, cost, grading, isolation, library, race
 
 ALL = {
+    "classes": classes.main,
     "cost": cost.main,
     "grading": grading.main,
     "isolation": isolation.main,

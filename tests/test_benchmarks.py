@@ -14,6 +14,10 @@ from benchmarks.usage import measured
 ROOT = Path(__file__).parents[1]
 NUMBER = r"[\d,.]+"
 ROWS = {  # of the table, as patterns
+    "classes": [
+        rf"gcn +\| {how} +\| +1 \| +{NUMBER} \| +{NUMBER} \| +{NUMBER}"
+        for how in ("class, 2 at a time", "grade, one by one")
+    ],
     "cost": [
         r"test_spmm_cost +\| 1 of 1 pass +\| +(\d+) of \1 pass +\| 0 of 1 pass",
         rf"operations +\| +{NUMBER} \| +{NUMBER} \(\w+\)",

@@ -28,6 +28,7 @@ class Table:
             raise GraderError(f"{file}: {error}") from error
 
     def __contains__(self, key: str) -> bool:
+        self._known.add(key)
         return key in self._data
 
     def fault(self, message: str) -> GraderError:
