@@ -305,6 +305,10 @@ def test_arrows_between_rooms_never_form_a_ring() -> None:
     assert order.index("errors") < order.index("checks") < order.index("grading") < order.index("cli")
 
 
+def test_only_the_command_line_knows_of_classes() -> None:
+    assert [room for room, uses in rooms().items() if "classes" in uses] == ["cli"]
+
+
 @pytest.mark.parametrize(
     "room, may_use",
     [
@@ -316,6 +320,7 @@ def test_arrows_between_rooms_never_form_a_ring() -> None:
         ("proof", {"errors", "sandbox"}),
         ("checks", {"assignment", "errors", "proof", "sandbox", "submission"}),
         ("suite", {"assignment", "checks", "errors", "proof", "sandbox"}),
+        ("classes", {"assignment", "errors", "grading", "plain", "results", "submission"}),
         ("local", {"syntax", "assignment", "checks", "errors", "plain", "sandbox", "submission", "suite"}),
     ],
 )

@@ -86,7 +86,7 @@ def _people(store: Store, grades: Sequence[Grade], pages: str, *, anonymous: boo
     found = {}
     ids = sorted({*(grade.id for grade in grades), *store.ungraded()})
     for number, each in enumerate(ids, start=1):
-        names = ", ".join(student.shown for student in owners.get(each, ())) or each
+        names = " & ".join(student.shown for student in owners.get(each, ())) or each
         page = "" if anonymous else f"{pages}/{page_name(each)}"
         found[each] = Person(f"submission {number}" if anonymous else names, page)
     return found

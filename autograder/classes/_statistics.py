@@ -19,7 +19,7 @@ LOW = 0.1  # an item-rest correlation below that asks for a look
 ENOUGH = 10  # submissions, below which a correlation says nothing
 EXAMPLES = 5
 MEASURED = ("passed", "failed", "blocked")
-CALL = re.compile(r"^[\w.]+\(.*\)$")
+CALL = re.compile(r"^[^\n]*\w\(.*\)\n")  # how a check's message begins: what was called
 QUOTED = re.compile(r"'[^']*'|`[^`]*`|“[^”]*”|\"[^\"]*\"")
 BRACKETS = re.compile(r"[\[(][^\[\]()]*[\])]")
 NUMBERS = re.compile(r"-?\d[\d.,]*(e[+-]?\d+)?")
@@ -168,8 +168,7 @@ def cronbach_alpha(points: np.ndarray) -> float | None:
 
 def shape(message: str) -> str:
     """What two messages about the same wrong answer share: no call, no numbers, no names, no case."""
-    lines = [line for line in message.splitlines() if line.strip() and not CALL.match(line)]
-    text = " ".join(lines[:1] or message.splitlines()[:1])
+    text = CALL.sub("", message, count=1).strip().partition("\n")[0]
     text, before = QUOTED.sub("…", text), ""
     while text != before:
         before, text = text, BRACKETS.sub("#", text)

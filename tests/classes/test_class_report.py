@@ -131,4 +131,7 @@ def test_what_does_not_vary_has_no_correlation(values: np.ndarray) -> None:
 def test_messages_are_alike_whatever_their_numbers_and_calls() -> None:
     first = "f(x=float64[2, 3])\nout has shape (2, 3); it should be (3,). See 'a'."
     assert shape(first) == shape("g(y=float64[7])\nout has shape (9,); it should be (1, 1). See 'b'.")
+    assert shape("It raised TypeError: no\n  line 3") == shape(
+        "the check's helper f(x)\nIt raised TypeError: no\n  line 7"
+    )
     assert shape(first) != shape("f(x=float64[2, 3])\nout is None: is a return missing?")

@@ -111,7 +111,7 @@ def test_what_is_not_certain_is_one_message(
 def test_names_that_two_share_identify_nobody(tmp_path: Path) -> None:
     folder = store(tmp_path / "class", {"a": graded("e")}, {"a": [Student(login="Ada Lovelace")]})
     text = CANVAS.replace("Noether, Emmy", "Ada Lovelace")
-    with pytest.raises(UsageError, match=r"2 rows of book\\.csv could be Ada Lovelace's: they share their Student"):
+    with pytest.raises(UsageError, match=r"2 rows of book\.csv could be Ada Lovelace's: they share their Student"):
         gradebook(folder, "canvas", written(tmp_path, text))
     assert gradebook(folder, "canvas", written(tmp_path, CANVAS)).marks == 1
 
