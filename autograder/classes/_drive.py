@@ -297,17 +297,26 @@ class _Engines:
 
     def __init__(self, preload: tuple[str, ...]) -> None:
         self._preload, self._lock, self._engine = preload, threading.Lock(), Engine(preload=preload)
+        self._closed = False
 
     def __enter__(self) -> "_Engines":
         self._engine.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._engine.__exit__(*error)
+        with self._lock:
+            self._closed = True
+            self._engine.__exit__(*error)
 
     def current(self) -> Engine:
-        """The engine to ask; started anew if the last one died."""
+        """The engine to ask; started anew if the last one died.
+
+        Raises:
+            GraderError: the run was stopped meanwhile; nobody waits for the result.
+        """
         with self._lock:
+            if self._closed:
+                raise GraderError("the run was stopped")
             if not self._engine.is_alive:
                 self._engine.__exit__(None, None, None)
                 self._engine = Engine(preload=self._preload)

@@ -38,7 +38,7 @@ def write_class_report(folder: Path, out: Path | None = None, *, anonymous: bool
     Args:
         folder: of the class.
         out: the file; by default `report.html` there.
-        anonymous: no names, no identifiers, no links to pages, no quotes from submissions that could name somebody.
+        anonymous: no names, identifiers, times or links to pages; of wrong answers one example each is quoted still.
 
     Raises:
         UsageError: there is no class there, or nothing in it.
