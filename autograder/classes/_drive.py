@@ -64,7 +64,7 @@ class ClassRun:
 
     @property
     def unsettled(self) -> tuple[Grade, ...]:
-        """Those with a fault of ours, or with points that are still to be measured."""
+        """Those with a fault of ours, or with points for which the machine was too unsteady."""
         return tuple(each for each in self.grades if each.needs_a_human)
 
 

@@ -14,8 +14,8 @@ from autograder.classes._drive import PAGES, page_name
 from autograder.classes._statistics import LOW, Figures, figures, histogram
 from autograder.classes._store import Grade, Store
 from autograder.plain import cut, write_whole
+from autograder.results import are_points, signs, svg
 from autograder.results import page as style
-from autograder.results import signs, svg
 
 FILE_NAME = "report.html"
 SHOWN = 12  # clusters of each kind
@@ -151,7 +151,12 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"points": signs.points, "duration": svg.duration, "decimal": decimal}
+    environment.filters |= {
+        "points": signs.points,
+        "duration": svg.duration,
+        "decimal": decimal,
+        "are_points": are_points,
+    }
     environment.filters |= {"excerpt": lambda text: cut(text, CHARS)}
     environment.globals["style"] = Markup(CARD.read_text("utf-8"))  # ours
     return environment.get_template("report.html.j2")

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autograder.classes._drive import ClassRun, Ended
+from autograder.results import are_points
 
 SHOWN = 30  # of those that need somebody
 
@@ -30,7 +31,7 @@ class ClassProgress:
 
     def __call__(self, ended: Ended) -> None:
         """One more has a result."""
-        kind = "our fault" if ended.run.has_fault else "not all measured" if ended.run.pending else ended.run.status
+        kind = "our fault" if ended.run.has_fault else ended.run.status
         self._counts[kind] += 1
         rate = f"{60 * ended.done / max(1e-9, time.monotonic() - self._started):.1f} a minute"
         counted = ", ".join(f"{count} {kind}" for kind, count in self._counts.items())
@@ -73,6 +74,10 @@ def show_class(ran: ClassRun, console: Console, again: Sequence[str]) -> None:
         only = [word for each in ran.unsettled for word in ("--only", each.id)]
         console.print("To repeat just those:", style="bold")
         console.print(Text(shlex.join([*again, *only])), soft_wrap=True)
+    waiting = sum(each.pending > each.unsteady for each in ran.grades)
+    if waiting:
+        told = f"{waiting} have points that need a GPU and are neither given nor lost yet"
+        console.print(Text(told, style="cyan"), soft_wrap=True)
     rate = f", {60 * ran.graded / ran.seconds:.1f} a minute" if ran.graded else ""
     kept = len(ran.grades) - ran.graded
     console.print(
@@ -87,6 +92,10 @@ def _unsettled(ran: ClassRun) -> Table:
     table.add_column("what")
     for each in ran.unsettled[:SHOWN]:
         fault = (each.reason or "").partition("\n")[0] or "the grader failed"
-        what = f"our fault: {fault}" if each.status == "fault" else f"{each.pending:g} points are not measured yet"
+        what = (
+            f"our fault: {fault}"
+            if each.status == "fault"
+            else f"{are_points(each.unsteady)} not measured: too unsteady"
+        )
         table.add_row(Text(each.id), Text(what))
     return table

@@ -14,7 +14,7 @@ from typing import Any
 
 from autograder.classes._intake import Handed, Student
 from autograder.errors import GraderError, UsageError
-from autograder.results import Line, Run
+from autograder.results import Line, Outcome, Run
 
 FILE = "class.sqlite"
 VERSION = 1
@@ -27,14 +27,14 @@ CREATE TABLE IF NOT EXISTS student (
   email TEXT NOT NULL, number TEXT NOT NULL, login TEXT NOT NULL, PRIMARY KEY (submission, position)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS result (
   submission TEXT NOT NULL, key TEXT NOT NULL, status TEXT NOT NULL, score REAL NOT NULL, max_score REAL NOT NULL,
-  pending REAL NOT NULL, seconds REAL NOT NULL, reason TEXT, run TEXT NOT NULL, PRIMARY KEY (submission, key));
+  pending REAL NOT NULL, unsteady REAL NOT NULL, seconds REAL NOT NULL, reason TEXT, run TEXT NOT NULL, PRIMARY KEY (submission, key));
 CREATE TABLE IF NOT EXISTS line (
   submission TEXT NOT NULL, key TEXT NOT NULL, position INTEGER NOT NULL, task TEXT NOT NULL, check_name TEXT NOT NULL,
   name TEXT NOT NULL, number TEXT NOT NULL, kind TEXT NOT NULL, outcome TEXT NOT NULL, score REAL NOT NULL,
   max_score REAL NOT NULL, diagnosis TEXT, hint TEXT, message TEXT NOT NULL, seconds REAL NOT NULL,
   PRIMARY KEY (submission, key, position)) WITHOUT ROWID;
 CREATE VIEW IF NOT EXISTS grade AS
-  SELECT submission.id, status, score, max_score, pending, seconds, reason, submission.created, submission.present
+  SELECT submission.id, status, score, max_score, pending, unsteady, seconds, reason, submission.created, submission.present
   FROM submission JOIN result ON result.submission = submission.id AND result.key = submission.key;
 """
 LINE_COLUMNS = 15
@@ -48,7 +48,8 @@ def _columns(line: Line) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Grade:
-    """The result that counts of one submission: points, status, when it was handed in, and whether it is in the latest
+    """The result that counts of one submission: points, those that are still to be measured, those of them for which
+    the machine was too unsteady, status, when it was handed in, and whether it is in the latest
     export: an earlier attempt may not be."""
 
     id: str
@@ -56,6 +57,7 @@ class Grade:
     score: float
     max_score: float
     pending: float
+    unsteady: float
     seconds: float
     reason: str | None
     created: str | None
@@ -63,8 +65,8 @@ class Grade:
 
     @property
     def needs_a_human(self) -> bool:
-        """Whether something of it is not settled: a fault of ours, or points that are still to be measured."""
-        return self.status == "fault" or self.pending > 0
+        """Whether it is to be repeated: a fault of ours, or a machine too unsteady. What needs a GPU only waits."""
+        return self.status == "fault" or self.unsteady > 0
 
 
 class Store:
@@ -150,12 +152,14 @@ class Store:
 
     def put(self, submission: str, key: str, run: Run) -> None:
         """The result of a submission; an earlier one under the same key is replaced."""
-        head = (submission, key, run.status, run.score, run.max_score, run.pending, run.duration, run.reason)
+        unsteady = sum(line.max_score for line in run.lines if line.outcome is Outcome.INCONCLUSIVE)
+        points = run.score, run.max_score, run.pending, unsteady
+        head = (submission, key, run.status, *points, run.duration, run.reason)
         lines = [(submission, key, position, *_columns(line)) for position, line in enumerate(run.lines)]
         with self._writing() as base:
             base.execute("DELETE FROM line WHERE submission = ? AND key = ?", (submission, key))
             text = json.dumps(run.to_dict())
-            base.execute("INSERT OR REPLACE INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*head, text))
+            base.execute("INSERT OR REPLACE INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*head, text))
             base.executemany(f"INSERT INTO line VALUES ({', '.join('?' * LINE_COLUMNS)})", lines)
 
     def status(self, submission: str, key: str) -> str | None:

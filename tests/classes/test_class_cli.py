@@ -83,15 +83,18 @@ def test_what_cannot_be_is_one_message_and_64(
 
 
 def test_what_is_not_settled_is_listed_with_the_command_that_repeats_just_that() -> None:
-    def grade(name: str, status: str = "graded", pending: float = 0) -> Grade:
-        return Grade(name, status, 1, 9, pending, 1, "disk full\nmore" if status == "fault" else None, None, True)
+    def grade(name: str, status: str = "graded", unsteady: float = 0) -> Grade:
+        return Grade(
+            name, status, 1, 9, unsteady + 1, unsteady, 1, "disk full\nmore" if status == "fault" else None, None, True
+        )
 
-    ran = ClassRun((grade("a"), grade("b c", "fault"), grade("d", pending=5)), 3, 60.0, ("x was passed over",))
+    ran = ClassRun((grade("a"), grade("b c", "fault"), grade("d", unsteady=5)), 3, 60.0, ("x was passed over",))
     console = Console(record=True, width=100, file=open(os.devnull, "w"))  # noqa: SIM115
     show_class(ran, console, ["deepgrade", "class", "my export", "--assignment", "mini"])
     text = console.export_text()
     console.file.close()
     assert "our fault: disk full" in text
-    assert "5 points are not measured yet" in text
+    assert "5 points are not measured: too unsteady" in text
     assert "deepgrade class 'my export' --assignment mini --only 'b c' --only d\n" in text
+    assert "3 have points that need a GPU and are neither given nor lost yet" in text
     assert "3 graded in 60 s, 3.0 a minute; 0 had a result that holds" in text
