@@ -27,14 +27,16 @@ CREATE TABLE IF NOT EXISTS student (
   email TEXT NOT NULL, number TEXT NOT NULL, login TEXT NOT NULL, PRIMARY KEY (submission, position)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS result (
   submission TEXT NOT NULL, key TEXT NOT NULL, status TEXT NOT NULL, score REAL NOT NULL, max_score REAL NOT NULL,
-  pending REAL NOT NULL, unsteady REAL NOT NULL, seconds REAL NOT NULL, reason TEXT, run TEXT NOT NULL, PRIMARY KEY (submission, key));
+  pending REAL NOT NULL, unsteady REAL NOT NULL, seconds REAL NOT NULL, reason TEXT,
+  run TEXT NOT NULL, PRIMARY KEY (submission, key));
 CREATE TABLE IF NOT EXISTS line (
   submission TEXT NOT NULL, key TEXT NOT NULL, position INTEGER NOT NULL, task TEXT NOT NULL, check_name TEXT NOT NULL,
   name TEXT NOT NULL, number TEXT NOT NULL, kind TEXT NOT NULL, outcome TEXT NOT NULL, score REAL NOT NULL,
   max_score REAL NOT NULL, diagnosis TEXT, hint TEXT, message TEXT NOT NULL, seconds REAL NOT NULL,
   PRIMARY KEY (submission, key, position)) WITHOUT ROWID;
 CREATE VIEW IF NOT EXISTS grade AS
-  SELECT submission.id, status, score, max_score, pending, unsteady, seconds, reason, submission.created, submission.present
+  SELECT submission.id, status, score, max_score, pending, unsteady, seconds,
+    reason, submission.created, submission.present
   FROM submission JOIN result ON result.submission = submission.id AND result.key = submission.key;
 """
 LINE_COLUMNS = 15
