@@ -91,7 +91,7 @@ def test_a_rehearsal_shows_what_a_gpu_would(engine: Engine, course: Path, tmp_pa
     line = rehearsed(engine, course, tmp_path, "return x @ w")
     assert line.outcome is Outcome.PASSED, line.message
     assert set(line.figures) == {"race", "share of the roofline", "times the library"}
-    assert len(line.figures["race"]["student"]) >= 15
+    assert len(line.figures["race"]["student"]) >= 5
 
 
 def test_slow_work_is_told_its_ratio(engine: Engine, course: Path, tmp_path: Path) -> None:

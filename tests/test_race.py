@@ -35,7 +35,7 @@ def test_the_reference_keeps_up_with_itself(engine: Engine, tmp_path: Path) -> N
     line = raced(engine, tmp_path, "return x @ w")
     assert (line.outcome, line.score) == (Outcome.PASSED, 5)
     race = line.figures["race"]
-    assert len(race["student"]) == len(race["reference"]) in (15, 30, 60, 120)
+    assert len(race["student"]) == len(race["reference"]) >= STAGES[0] // 3
     assert race["target"] == 2
 
 
@@ -209,7 +209,7 @@ def rule(student: Callable[[], float], reference: Callable[[], float]) -> Times:
 @pytest.mark.parametrize(
     ("ratio", "share", "pairs"),
     [
-        pytest.param(0.5, 1, STAGES[0], id="faster"),
+        pytest.param(0.5, 1, 5, id="faster"),
         pytest.param(2, 1, STAGES[0], id="at the target"),
         pytest.param(2 * 2**0.5, 0.5, sum(STAGES), id="half-way on a logarithmic scale"),
         pytest.param(4.1, 0, sum(STAGES), id="beyond the limit"),

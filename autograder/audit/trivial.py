@@ -40,13 +40,17 @@ def _worthless(function, kind):
             raise RuntimeError("worthless")
         given = args[1:] if args and hasattr(args[0], "_parameters") else args
         value = function(*args, **kwargs)
-        if hasattr(value, "_parameters"):  # a network: its outputs are worthless, not the network
-            value.forward = _worthless(value.forward, kind)
+        if hasattr(value, "_parameters"):  # a network, which is worth nothing without its layers
+            value.forward = _layerless(value.forward) if kind == "zeros" else _worthless(value.forward, kind)
             return value
         if callable(value):  # a function made by the function
             return _worthless(value, kind)
         return _zeroed(value) if kind == "zeros" else _first(given, value)
     return changed
+
+
+def _layerless(forward):
+    return lambda *args: (lambda value: value.new_zeros(value.shape))(forward(*args))
 
 
 def _spoil(name, kind):

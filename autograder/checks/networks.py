@@ -1,7 +1,9 @@
 """Networks that a submission builds, judged by what they were recorded to do: never by what is said of them."""
 
+import math
 import secrets
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -24,20 +26,43 @@ class Network:
     Attributes:
         call: as a student would write it.
         name: what it is loaded under.
-        structure: what it is made of.
-        held: how many numbers it learns by its own account, whether they take part or not.
         networks: where it came from.
+        is_reference: whose it is.
+        recorded: its recording and what it holds, by its own account.
     """
 
     call: str
     name: str
-    structure: Structure
-    held: int
     networks: "Networks"
+    is_reference: bool
+    recorded: dict[str, Any]
+
+    @cached_property
+    def _read(self) -> dict[str, Any]:
+        try:
+            said: dict[str, Any] = self.networks.ask(self, "network", **self.recorded)
+        except CheckFailed as failed:
+            if self.is_reference:
+                raise GraderError(f"the reference's network: {failed}") from failed
+            raise
+        return said
+
+    @cached_property
+    def structure(self) -> Structure:
+        """What it is made of."""
+        return Structure.from_plain(self._read["structure"])
+
+    @cached_property
+    def held(self) -> int:
+        """How many numbers it learns by its own account, whether they take part or not."""
+        if self.is_reference:  # which is believed
+            return sum(math.prod(shape) for role, shape, _ in self.recorded["held"] if role == "parameter")
+        return int(self._read["held"])
 
     def logits(self, images: torch.Tensor, seed: int) -> torch.Tensor:
         """What it makes of images with weights that are drawn from the seed, see `proof.weighing`; they must have the
         recorded shape."""
+        assert self._read  # it is loaded
         out: torch.Tensor = self.networks.ask(self, "weighed", images=images, seed=seed)
         return out
 
@@ -45,6 +70,7 @@ class Network:
         self, images: torch.Tensor, cotangent: torch.Tensor, seed: int, shapes: list[list[int]] | None = None
     ) -> tuple[torch.Tensor, list[float]]:
         """Outputs and norms of the parameters' gradients, with usual initial weights."""
+        assert self._read
         asked = {"images": images, "cotangent": cotangent, "seed": seed, "shapes": shapes}
         out, norms = self.networks.ask(self, "gradients", **asked)
         return out, norms
@@ -95,16 +121,10 @@ class Networks:
         call = f"{door.describe(request)}, {IN_TRAINING[training]} on images of shape {list(images)}"
         value = door.value_of(request)
         self.count += 1
-        network = Network(call, f"network {self.count}", Structure((), (), 0, 0, ()), 0, self)
-        try:
-            said = self.ask(network, "network", **_plain(value), shape=list(images))
-        except CheckFailed as failed:
-            if of is not None:
-                raise GraderError(f"the reference's network: {failed}") from failed
-            raise
-        network.structure, network.held = Structure.from_plain(said["structure"]), said["held"]
-        request, answer = door.log[-1]
-        door.log[-1] = (request, replace(answer, value=network.structure.summary()))
+        network = Network(call, f"network {self.count}", self, of is not None, _plain(value) | {"shape": list(images)})
+        if of is None:
+            request, answer = door.log[-1]
+            door.log[-1] = (request, replace(answer, value=network.structure.summary()))
         return network
 
     def ask(self, network: Network, door: str, **what: Any) -> Any:

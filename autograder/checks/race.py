@@ -2,8 +2,9 @@
 order. No submission is near the clock.
 
 The rule is min / min, over 15 + 15 + 30 + 60 pairs of turns with pauses, and stops at the first pass: of the rules
-that were compared on quiet and loaded machines, the one without a false fail. A machine on which the reference does
-not agree with itself gives no verdict. On a device the same recordings, made on the processor, are replayed there.
+that were compared on quiet and loaded machines, the one without a false fail. What is evident ends after five pairs. A
+machine on which the reference does not agree with itself gives no verdict. On a device the same recordings, made on
+the processor, are replayed there.
 """
 
 import math
@@ -24,7 +25,7 @@ from autograder.proof.recording import RecordingRefused
 STAGES = (15, 15, 30, 60)  # pairs of turns, each stage after a pause
 PAUSE_SECONDS = 0.25
 UNSTEADY = 1.1  # from this spread of the reference's own times on, no points are lost for a ratio
-HOPELESS = 1.5  # times the limit after the first stage; twice that after a third of it
+HOPELESS = 1.5  # times the limit after the first stage; twice that after a third of it, as is this far below the target
 RACE_SECONDS = 30.0
 WARM_UP = 2
 IMPOSSIBLE = 0.5  # of the roofline's least time
@@ -78,6 +79,11 @@ class Times:
         return len(self.student) >= first // 3 and self.ratio > factor * self.targets.limit
 
     @property
+    def is_evident(self) -> bool:
+        """Whether more turns would change nothing: faster than noise makes anybody."""
+        return len(self.student) >= STAGES[0] // 3 and HOPELESS * self.ratio <= self.targets.target
+
+    @property
     def is_open(self) -> bool:
         """Whether there is no verdict: points would be lost that the machine's unsteadiness may have cost."""
         safe = self.share == 1.0 or self.is_hopeless or self.ratio > self.spread * self.targets.limit
@@ -116,7 +122,7 @@ def run_stages(
         for _ in range(pairs):
             pair()
             late = len(times.student) >= STAGES[0] and time.monotonic() - started > RACE_SECONDS
-            if times.is_hopeless or late:
+            if times.is_hopeless or times.is_evident or late:
                 break
         if times.share == 1.0 or times.is_hopeless or late:
             return

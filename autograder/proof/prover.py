@@ -44,6 +44,10 @@ class Prover:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End its process."""
         self._stack.close()
         self._worker = None
 
@@ -86,7 +90,7 @@ class Prover:
         try:
             reply = self._worker.request(what)
         except WorkerLost as lost:
-            self.__exit__()
+            self.close()
             told = LOST.get(lost.kind)
             raise RecordingRefused(told or f"ends the process that does it again: it {lost}") from lost
         if "error" in reply:

@@ -32,6 +32,7 @@ from autograder.proof.kinds import (
 )
 from autograder.proof.layers import Layer, Structure
 from autograder.proof.recording import Read, Recording, RecordingRefused, Slot, Step
+from autograder.sandbox.recorder import shaped
 
 
 @dataclass
@@ -115,14 +116,16 @@ class Reader:
         values = [self._filled(item) for item in step.args]
         named = {key: self._filled(item) for key, item in step.kwargs.items()}
         try:
-            result = step.function(*bare(values), **{key: nowhere(bare(item)) for key, item in named.items()})
+            given, more = bare(values), {key: nowhere(bare(item)) for key, item in named.items()}
+            shape = shaped(step.name, given)
+            result = step.function(*given, **more) if shape is None else shape
         except Exception as error:
             told = str(error).partition("\n")[0][:200]
             raise RecordingRefused(f"fails in {step.name.removeprefix('aten::')}: {told}") from error
-        given = result if isinstance(result, tuple | list) else (result,)
+        results = result if isinstance(result, tuple | list) else (result,)
         base = step.name.removeprefix("aten::").partition(".")[0]
         plain = base if base.startswith("__") else base.removesuffix("_")
-        for position, (out, item) in enumerate(zip(step.outs, given, strict=False)):
+        for position, (out, item) in enumerate(zip(step.outs, results, strict=False)):
             if isinstance(out, Slot) and isinstance(item, torch.Tensor):
                 made = self._made(plain, values, named, item, position)
                 if base != plain and plain != base.rstrip("_") + "_" and out.number in self.known:
@@ -216,9 +219,8 @@ class Reader:
             return None
         parts = {item.parameter for item in values[1:] if isinstance(item, Known) and item.parameter is not None}
         settings = {"channels": int(out.shape[1]), "eps": floats[-1], "training": training}
-        return Known(
-            out, self._layer("normalisation", settings, (self._settled(values[0]),), tuple(out.shape[1:]), parts)
-        )
+        layer = self._layer("normalisation", settings, (self._settled(values[0]),), tuple(out.shape[1:]), parts)
+        return Known(out, layer)
 
     def _max_pool2d_with_indices(self, values: list[Any], named: dict[str, Any], out: torch.Tensor) -> Known:
         x, kernel, stride, padding, dilation = (values + [[], 0, 1][len(values) - 2 :])[:5]

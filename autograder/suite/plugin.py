@@ -26,6 +26,7 @@ from autograder.checks.networks import Networks
 from autograder.checks.proven import Proofs
 from autograder.checks.race import GpuRace, Inconclusive, Race, Times
 from autograder.errors import GraderError
+from autograder.proof.prover import Prover
 from autograder.suite.world import Blocked, Case, Deferred, World
 
 UNUSABLE = (
@@ -58,6 +59,7 @@ class ChecksPlugin:
         self.hopeless: set[str] = set()
         self.problems: dict[str, str] = {}
         self.runner: Runner | None = None
+        self.prover_of_check: Prover | None = None
         self.diagnosed: set[str] = set()
         self.void: dict[str, str] = {}
 
@@ -94,21 +96,26 @@ class ChecksPlugin:
         return Agrees(student, reference)
 
     @pytest.fixture
-    def cost(self, agrees: Agrees, request: pytest.FixtureRequest) -> Iterator[Cost]:
+    def cost(self, agrees: Agrees, prover: Prover, request: pytest.FixtureRequest) -> Cost:
         """What a call costs, against limits and the reference."""
-        with self.world.prover() as prover:
-            limits = self.world.assignment.costs.get(_task(request.node) or "")
-            cost = request.node.stash[COST] = Cost(Proofs(agrees, prover), limits)
-            yield cost
+        limits = self.world.assignment.costs.get(_task(request.node) or "")
+        cost = Cost(Proofs(agrees, prover), limits)
+        request.node.stash[COST] = cost
+        return cost
 
     @pytest.fixture
-    def networks(self, student: Door) -> Iterator[Networks]:
+    def prover(self) -> Prover:
+        """Where recordings are replayed. The cases of one check share it."""
+        if self.prover_of_check is None:
+            self.prover_of_check = self.world.prover()
+        return self.prover_of_check
+
+    @pytest.fixture
+    def networks(self, student: Door, request: pytest.FixtureRequest) -> Networks:
         """Networks that the submission builds, recorded."""
         if self.world.reference is None:
-            yield Networks(student)
-            return
-        with self.world.prover() as prover:
-            yield Networks(student, prover)
+            return Networks(student)
+        return Networks(student, request.getfixturevalue("prover"))
 
     @pytest.fixture
     def limits(self, request: pytest.FixtureRequest) -> Costs:
@@ -120,21 +127,20 @@ class ChecksPlugin:
         return found
 
     @pytest.fixture
-    def race(self, agrees: Agrees, request: pytest.FixtureRequest) -> Iterator[Race]:
+    def race(self, agrees: Agrees, prover: Prover, request: pytest.FixtureRequest) -> Race:
         """Against the reference, with the targets in [race.TASK] of assignment.toml."""
         targets = _targets(self.world.assignment.races, request)
-        with self.world.prover() as prover:
-            race = request.node.stash[RACE] = Race(Proofs(agrees, prover), Times(targets))
-            yield race
+        race = Race(Proofs(agrees, prover), Times(targets))
+        request.node.stash[RACE] = race
+        return race
 
     @pytest.fixture
-    def gpu_race(self, agrees: Agrees, request: pytest.FixtureRequest) -> Iterator[GpuRace]:
+    def gpu_race(self, agrees: Agrees, prover: Prover, request: pytest.FixtureRequest) -> GpuRace:
         """The same on an accelerator, with the targets in [gpu.TASK]; for checks with the marker `gpu`."""
         targets = _targets(self.world.assignment.gpu_races, request)
-        with self.world.prover() as prover:
-            proofs = Proofs(agrees, prover, self.world.device)
-            race = request.node.stash[RACE] = GpuRace(proofs, Times(targets))
-            yield race
+        race = GpuRace(Proofs(agrees, prover, self.world.device), Times(targets))
+        request.node.stash[RACE] = race
+        return race
 
     @pytest.fixture
     def keeps_dtype(self, student: Door, request: pytest.FixtureRequest) -> KeepsDtype:
@@ -199,10 +205,14 @@ class ChecksPlugin:
                 function.__dict__.pop(name, None)
 
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """The worker ends with the last case of its check."""
-        if self.runner is not None and (nextitem is None or _function_of(nextitem) != _function_of(item)):
+        """Worker and replayer end with the last case of their check."""
+        if nextitem is not None and _function_of(nextitem) == _function_of(item):
+            return
+        if self.runner is not None:
             self.runner.close()
-            self.runner = None
+        if self.prover_of_check is not None:
+            self.prover_of_check.close()
+        self.runner = self.prover_of_check = None
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
