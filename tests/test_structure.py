@@ -168,3 +168,28 @@ def test_a_recording_that_does_not_fit_what_the_network_holds_is_refused():
     wrong = [[role, [*shape[:-1], shape[-1] + 1], kind] for role, shape, kind in held]
     with pytest.raises(RecordingRefused, match="fails in"):
         read(recording, wrong, [2, 3, 11, 11])
+
+
+class Counted:
+    """A network, and how often it was built."""
+
+    def __init__(self, forward, *layers):
+        self.forward, self.layers, self.times = forward, layers, 0
+
+    def __call__(self):
+        self.times += 1
+        return Flow(self.forward, *(make() for make in self.layers))
+
+
+def test_a_wrong_forward_is_told_in_its_own_words_and_not_tried_with_numbers():
+    built = Counted(lambda x, last: last(x.flatten(1)), lambda: nn.Linear(5, 3))
+    with pytest.raises(RuntimeError, match=r"\[2, 363\]|2x363"):
+        recorded(built)
+    assert built.times == 1
+
+
+def test_a_builder_that_cannot_do_without_numbers_gets_them():
+    built = Counted(lambda x, last: last(x.flatten(1)), lambda: nn.Linear(363, int(torch.tensor(3.0).item())))
+    recording, held = recorded(built)
+    assert read(recording, held, [2, 3, 11, 11]).output == (2, 3)
+    assert built.times == 2
