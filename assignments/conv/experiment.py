@@ -4,12 +4,17 @@
 # Ten digits on an 8x8 grid, put at a random place, with noise. Two networks learn them with the functions above: one
 # with eight 3x3 filters and max pooling, one with a fully connected hidden layer and more than three times as many
 # parameters. Only 300 examples are given: which of the two knows a digit at a place where it has not seen it before?
+# Three seeds, each with images and weights of its own.
+#
+# It takes about 4 seconds on one core; the bar says how far it is.
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
 from conv import conv2d_backward, conv2d_forward, max_pool2d_backward, max_pool2d_forward, softmax_cross_entropy
+from tqdm import tqdm
 
+SEEDS, EPOCHS = (0, 1, 2), 30
 GLYPHS = [  # 4 wide, 6 high
     ".##. #..# #..# #..# #..# .##.",
     "..#. .##. ..#. ..#. ..#. .###",
@@ -34,15 +39,11 @@ def digits(rng, count):
     return images, labels
 
 
-rng = np.random.default_rng(0)
-train_x, train_y = digits(rng, 300)
-test_x, test_y = digits(rng, 1000)
-
-fig, axes = plt.subplots(1, 10, figsize=(10, 1.3))
-for axis, image, label in zip(axes, train_x, train_y, strict=False):
+fig, axes = plt.subplots(1, 10, figsize=(10, 1.5), layout="constrained")
+fig.suptitle("Ten of the training images, and what they are")
+for axis, image, label in zip(axes, *digits(np.random.default_rng(0), 10), strict=True):
     axis.imshow(image[0], cmap="gray")
-    axis.set_title(label)
-    axis.axis("off")
+    axis.set(xticks=[], yticks=[], xlabel=label)
 plt.show()
 
 
@@ -76,50 +77,71 @@ def accuracy(hidden, p, x, y):
     return ((hidden(p, x)[0] @ p["v"] + p["c"]).argmax(axis=1) == y).mean()
 
 
-def train(hidden, p, epochs=40, rate=0.1, batch=30):
-    """Gradient descent with momentum; returns training and test accuracy after every epoch."""
-    speed, curve = {name: np.zeros_like(item) for name, item in p.items()}, []
-    for _ in range(epochs):
-        order = rng.permutation(len(train_x))
-        for rows in order.reshape(-1, batch):
-            features, backward = hidden(p, train_x[rows])
-            _, dlogits = softmax_cross_entropy(features @ p["v"] + p["c"], train_y[rows])
+def train(hidden, p, rng, data, bar, rate=0.1, batch=30):
+    """Gradient descent with momentum; the trained network, and accuracy in training and test after every epoch."""
+    speed, curve, ((x, y), test) = {name: np.zeros_like(item) for name, item in p.items()}, [], data
+    for _ in range(EPOCHS):
+        for rows in rng.permutation(len(x)).reshape(-1, batch):
+            features, backward = hidden(p, x[rows])
+            _, dlogits = softmax_cross_entropy(features @ p["v"] + p["c"], y[rows])
             grads = {"v": features.T @ dlogits, "c": dlogits.sum(axis=0), **backward(dlogits @ p["v"].T)}
             for name in p:
                 speed[name] = 0.9 * speed[name] - rate * grads[name]
                 p[name] = p[name] + speed[name]
-        curve.append((accuracy(hidden, p, train_x, train_y), accuracy(hidden, p, test_x, test_y)))
-    return np.array(curve)
+        curve.append((accuracy(hidden, p, x, y), accuracy(hidden, p, *test)))
+        bar.update()
+    return p, np.array(curve)
 
 
-conv_net = {
-    "w": rng.standard_normal((8, 1, 3, 3)) / 3,
-    "b": np.zeros(8),
-    "v": rng.standard_normal((8 * 4 * 4, 10)) / 12,
-    "c": np.zeros(10),
-}
-full_net = {
-    "w": rng.standard_normal((64, 64)) / 8,
-    "b": np.zeros(64),
-    "v": rng.standard_normal((64, 10)) / 8,
-    "c": np.zeros(10),
-}
-curves = {"shared weights": train(hidden_conv, conv_net), "fully connected": train(hidden_full, full_net)}
+def layers(rng, w, hidden):
+    """Parameters of a first layer with weights of shape w, and of a classifier on its hidden outputs."""
+    first = {"w": rng.standard_normal(w) / np.prod(w[1:]) ** 0.5, "b": np.zeros(w[0])}
+    return first | {"v": rng.standard_normal((hidden, 10)) / hidden**0.5, "c": np.zeros(10)}
+
+
+NETWORKS = {"shared weights": (hidden_conv, (8, 1, 3, 3), 8 * 4 * 4), "fully connected": (hidden_full, (64, 64), 64)}
+nets, curves = {name: [] for name in NETWORKS}, {name: [] for name in NETWORKS}
+with tqdm(total=len(SEEDS) * len(NETWORKS) * EPOCHS, unit="epoch") as bar:
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        data = digits(rng, 300), digits(rng, 1000)
+        for name, (hidden, w, outputs) in NETWORKS.items():
+            net, curve = train(hidden, layers(rng, w, outputs), rng, data, bar)
+            nets[name].append(net)
+            curves[name].append(curve)
 
 # %%
-fig, (left, *rest) = plt.subplots(1, 9, figsize=(13, 3), width_ratios=[6] + [1] * 8, layout="constrained")
-for color, (name, curve) in zip(("tab:blue", "tab:orange"), curves.items(), strict=True):
-    left.plot(curve[:, 0], "--", color=color, label=f"{name}, training")
-    left.plot(curve[:, 1], color=color, label=f"{name}, test")
-left.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1.02))
-left.legend()
-for axis, kernel in zip(rest, conv_net["w"], strict=True):
-    axis.imshow(kernel[0], cmap="gray")
-    axis.axis("off")
+_, axis = plt.subplots(figsize=(7, 4), layout="constrained")
+for name, color in zip(NETWORKS, ("tab:blue", "tab:orange"), strict=True):
+    percent = 100 * np.stack(curves[name])  # (seeds, epochs, training and test)
+    for side, (word, style) in enumerate((("training", "--"), ("test", "-"))):
+        epochs = np.arange(1, EPOCHS + 1)
+        axis.plot(epochs, percent[:, :, side].mean(axis=0), style, color=color, label=f"{name}, {word}")
+        low, high = percent[:, :, side].min(axis=0), percent[:, :, side].max(axis=0)
+        axis.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
+    size, ends = sum(item.size for item in nets[name][0].values()), percent[:, -1, 1]
+    print(f"{name}: {size:,} parameters, {ends.min():.1f} to {ends.max():.1f} % of the test digits right")
+axis.axhline(10, color="gray", linestyle=":", label="guessing")
+axis.set(title=f"300 digits at random places: mean and range of {len(SEEDS)} seeds", ylim=(0, 102))
+axis.set(xlabel="epoch", ylabel="digits right (%)")
+axis.legend(fontsize=8)
 plt.show()
-for name, net in (("shared weights", conv_net), ("fully connected", full_net)):
-    print(f"{name}: {sum(item.size for item in net.values()):,} parameters, test accuracy {curves[name][-1, 1]:.1%}")
+
+kernels = nets["shared weights"][0]["w"][:, 0]
+limit = abs(kernels).max()
+fig, axes = plt.subplots(1, 8, figsize=(10, 1.7), layout="constrained")
+fig.suptitle("The eight trained filters of the first seed")
+for number, (axis, kernel) in enumerate(zip(axes, kernels, strict=True), start=1):
+    image = axis.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    axis.set(xticks=[], yticks=[], xlabel=f"filter {number}")
+fig.colorbar(image, ax=axes, label="weight")
+plt.show()
 
 # %% [markdown]
-# The eight filters are drawn beside the curves. Which of them look like an edge, and in which direction? Look at a few
-# of the digits that the network still gets wrong, and change one thing: more filters, no pooling, fewer examples.
+# Both know the 300 digits by heart; of new ones the network with shared weights reads 59 to 70 of 100, the other 38 to
+# 40, with less than a third of the parameters. A filter that has learned a stroke at one place knows it at every other,
+# and max pooling forgives a pixel; the fully connected layer has to see each digit at each place.
+#
+# Red weights look for light, blue ones for dark: which of the filters look like an edge, and in which direction? Look
+# at a few of the digits that the network still gets wrong, and change one thing: more filters, no pooling, fewer
+# examples.
