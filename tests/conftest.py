@@ -23,3 +23,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in needy:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the notebooks took, where they were run."""
+    properties = [item for report in terminalreporter.getreports("passed") for item in report.user_properties]
+    if spent := sorted(str(value) for key, value in properties if key == "notebook"):
+        terminalreporter.write_line(f"CPU seconds of the notebooks: {', '.join(spent)}")

@@ -27,7 +27,7 @@ with the name of its task until you do. Leave the names, the arguments and their
 are welcome.
 
 You need Python 3.11 or newer with NumPy, SciPy, PyTorch and pytest; for the notebook also Jupyter, and for the
-experiment that closes it Matplotlib.
+experiment that closes it Matplotlib and tqdm.
 
 ## Check
 

@@ -1,0 +1,76 @@
+"""What the notebooks take: each filled in with the reference and run from top to bottom in a kernel of its own, the check
+of a student's work and the experiment in it."""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from rich.table import Table
+
+from autograder.assignment import Assignment, load_assignment
+from autograder.starter import notebook, write
+from benchmarks.tables import show
+
+ROOT = Path(__file__).parents[1]
+CELL_SECONDS = 600  # no cell of a course takes as long, on any machine
+SPENT = "import os; print(sum(os.times()[:4]))"  # by the kernel and by what it waited for
+
+
+@dataclass(frozen=True)
+class Run:
+    """A notebook after it ran: its cells with their outputs, CPU seconds of everything in it, and wall seconds."""
+
+    cells: tuple[nbformat.NotebookNode, ...]
+    cpu: float
+    seconds: float
+
+    def figures(self) -> int:
+        """How many pictures stand in it."""
+        outputs = [output for cell in self.cells for output in cell.get("outputs", ())]
+        return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+def main(names: Sequence[str]) -> None:
+    """Print the table."""
+    table = Table(title="notebooks, whole, one thread")
+    for heading in ("notebook", "CPU seconds", "seconds", "figures"):
+        table.add_column(heading, justify="left" if heading == "notebook" else "right")
+    runs = []
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            runs.append(run(load_assignment(name), Path(folder)))
+        table.add_row(name, f"{runs[-1].cpu:.1f}", f"{runs[-1].seconds:.1f}", str(runs[-1].figures()))
+    table.add_row("all together", f"{sum(run.cpu for run in runs):.1f}", f"{sum(run.seconds for run in runs):.1f}", "")
+    show(table)
+
+
+def run(assignment: Assignment, folder: Path, first: str = "") -> Run:
+    """Build the starter into `folder` with the notebook solved, and run that.
+
+    Args:
+        assignment: whose notebook.
+        folder: where; an empty one.
+        first: code for a cell before all others, which is not among those returned.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell raises.
+    """
+    write(assignment, folder)
+    file = folder / f"{assignment.deliverable}.ipynb"
+    file.write_bytes(notebook(assignment, solved=True))
+    made = nbformat.reads(file.read_text("utf-8"), as_version=4)
+    made.cells.insert(0, nbformat.v4.new_code_cell(first))
+    made.cells.append(nbformat.v4.new_code_cell(SPENT))
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # for `!python check.py`
+    own = {"PATH": path, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(folder / ".ipython"), "OMP_NUM_THREADS": "1"}
+    client = NotebookClient(made, timeout=CELL_SECONDS, resources={"metadata": {"path": str(folder)}})
+    started = time.monotonic()
+    client.execute(env=os.environ | own)
+    spent = float(made.cells[-1].outputs[0].text)
+    return Run(tuple(made.cells[1:-1]), spent, time.monotonic() - started)
