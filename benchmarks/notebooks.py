@@ -1,5 +1,5 @@
-"""What the notebooks take: each filled in with the reference and run from top to bottom in a kernel of its own, the check
-of a student's work and the experiment in it."""
+"""What the notebooks take: each filled in with the reference and run from top to bottom in a kernel of its own, with
+the check of a student's work and the experiment in it."""
 
 import os
 import sys
