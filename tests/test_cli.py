@@ -36,8 +36,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "autograder", root / "autograder", ignore=PACKAGE)
     for room in ("assignments", "solutions"):
         shutil.copytree(COURSE / room, root / room, ignore=PACKAGE)
-    for name in ("pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, root / name)
+    for file in (ROOT / "pyproject.toml", ROOT / "constraints.txt", COURSE / "course.toml"):
+        shutil.copy(file, root / file.name)
     return root
 
 

@@ -1,12 +1,25 @@
 """The facts of an assignment, read once from its folder into frozen dataclasses.
 
-`assignment.toml` says what students hand in and which tasks it has, `mistakes.toml` which wrong answers are known, and
-the decorators of the checks what each is worth. Whatever is misspelt, missing or contradictory is one GraderError that
-names file and key. The local checker that students get ships this room: standard library only, and no code of an
-assignment is run.
+`course.toml` says what holds for the whole course, `assignment.toml` what students hand in and which tasks it has,
+`mistakes.toml` which wrong answers are known, and the decorators of the checks what each is worth. Whatever is
+misspelt, missing or contradictory is one GraderError that names file, line and key. The local checker that students get
+ships this room: standard library only, and no code of an assignment is run.
 """
 
 from autograder.assignment._checks import KINDS, CheckFacts, is_chosen, points
+from autograder.assignment._course import (
+    DEVICES,
+    SCORING,
+    SECRET,
+    Course,
+    Dates,
+    Late,
+    Packages,
+    RateLimit,
+    assignment_names,
+    find_root,
+    load_course,
+)
 from autograder.assignment._facts import (
     COST_FIGURES,
     QUIZ,
@@ -18,8 +31,6 @@ from autograder.assignment._facts import (
     Ranking,
     Targets,
     Task,
-    assignment_names,
-    find_root,
     load_assignment,
     read_assignment,
     suite_digest,
@@ -29,17 +40,25 @@ from autograder.assignment._table import Table
 
 __all__ = [
     "COST_FIGURES",
+    "DEVICES",
     "KINDS",
     "QUIZ",
+    "SCORING",
+    "SECRET",
     "Assignment",
     "CheckFacts",
     "Costs",
+    "Course",
+    "Dates",
     "Edit",
+    "Late",
     "Limits",
     "Mistake",
+    "Packages",
     "Pair",
     "Question",
     "Ranking",
+    "RateLimit",
     "Table",
     "Targets",
     "Task",
@@ -47,6 +66,7 @@ __all__ = [
     "find_root",
     "is_chosen",
     "load_assignment",
+    "load_course",
     "load_mistakes",
     "mistaken_source",
     "points",

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autograder.assignment._course import VISIBILITIES
 from autograder.assignment._facts import QUIZ, Assignment
 from autograder.errors import GraderError, did_you_mean
 from autograder.syntax import parse
 
 KINDS = ("agreement", "property", "dtype", "cost", "race", "quiz")
-VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
 WEIGHTS = ("weight", "partial_credit")  # of the two the outer one wins, as in gradescope_utils
 
 
@@ -46,7 +46,9 @@ def points(assignment: Assignment) -> tuple[CheckFacts, ...]:
                 checks[check.name] = check
     for position, question in enumerate(assignment.quiz, start=1):
         name, title = f"test_quiz[{question.id}]", f"quiz {question.id}: {question.question}"
-        checks[name] = CheckFacts(name, f"0.{position}", 1, QUIZ, QUIZ, title, is_public=False)
+        checks[name] = CheckFacts(
+            name, f"0.{position}", 1, QUIZ, QUIZ, title, is_public=False, visibility=assignment.visibility
+        )
     return tuple(checks.values())
 
 
@@ -89,14 +91,14 @@ def _check(node: ast.FunctionDef, where: str, assignment: Assignment, *, is_publ
         kind=kind,
         title=title,
         is_public=is_public,
-        visibility=_visibility(calls, where),
+        visibility=_visibility(calls, where, "visible" if is_public else assignment.visibility),
         tags=_tags(calls),
         hide_errors=(_argument(calls, "hide_errors", where) or "Test failed") if "hide_errors" in calls else None,
     )
 
 
-def _visibility(calls: dict[str, ast.Call], where: str) -> str:
-    visibility = _argument(calls, "visibility", where) or "visible"
+def _visibility(calls: dict[str, ast.Call], where: str, default: str) -> str:
+    visibility = _argument(calls, "visibility", where) or default
     _refuse_unknown(visibility, VISIBILITIES, f"{where}: there is no visibility")
     return str(visibility)
 
