@@ -206,7 +206,7 @@ def test_the_autograder_holds_what_grading_needs(made: dict[str, Bundle]) -> Non
 def test_the_autograder_holds_nothing_else(made: dict[str, Bundle]) -> None:
     top = {path.partition("/")[0] for path in made["autograder"].files}
     scripts = {"setup.sh", "run_autograder"}
-    settings = {"constraints.txt", "requirements.txt", "deepgrade.json"}
+    settings = {"constraints.txt", "requirements.txt", "deepgrade.json", "course.toml"}
     assert top == {"autograder", "assignments", "solutions"} | scripts | settings
     endings = {Path(path).suffix for path in made["autograder"].files} - {""}
     assert endings <= {".py", ".toml", ".json", ".css", ".html", ".j2", ".txt", ".sh"}

@@ -8,9 +8,11 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from importlib import metadata
 from pathlib import Path
 
-from autograder.assignment import Assignment, find_root, suite_digest
+from autograder.assignment import Assignment, Course, load_course, suite_digest
 from autograder.errors import GraderError, UsageError
 from autograder.sandbox.confine import LEVELS
 from autograder.starter import build, solution_blocks
@@ -97,7 +99,7 @@ def _local_checker() -> bytes:
 
 
 def _autograder(assignment: Assignment, secret: str) -> dict[str, bytes]:
-    root, package = find_root(), PACKAGE
+    package, course = PACKAGE, load_course(assignment.folder.parents[1])
     files = {
         f"autograder/{path.relative_to(package).as_posix()}": path.read_bytes() for path in _package_files(package)
     }
@@ -108,18 +110,33 @@ def _autograder(assignment: Assignment, secret: str) -> dict[str, bytes]:
             for path in sorted(assignment.folder.glob(pattern))
         }
     files[f"solutions/{assignment.name}.py"] = assignment.solution.read_bytes()
-    files["constraints.txt"] = (root / "constraints.txt").read_bytes()
-    files["requirements.txt"] = "\n".join(_requirements(root)).encode() + b"\n"
+    files["course.toml"] = _course_facts(course).encode()
+    files["constraints.txt"] = (package / "release" / "constraints.txt").read_bytes()
+    files["requirements.txt"] = "\n".join([*_requirements(), *course.packages.allowed]).encode() + b"\n"
     config = {
         "assignment": assignment.name,
         "secret": secret or suite_digest(assignment),
-        "torch_index": os.environ.get("TORCH_INDEX", ""),
+        "torch_index": os.environ.get("TORCH_INDEX", course.packages.torch_index),
+        "index": course.packages.index,
         "require": _required(),
     }
     files["deepgrade.json"] = json.dumps(config, indent=1).encode() + b"\n"
     for name in sorted(EXECUTABLE):
         files[name] = (PLATFORM / name).read_bytes()
     return files
+
+
+def _course_facts(course: Course) -> str:
+    """Of course.toml what the platform needs: nobody's dates, names or secret's place."""
+    lines = [
+        f"title = {json.dumps(course.title or 'course', ensure_ascii=False)}",  # a text of TOML is one of JSON
+        f"visibility = {json.dumps(course.visibility)}",
+        f"\n[gradescope]\nminutes = {course.platform / timedelta(minutes=1)}",
+    ]
+    if (limit := course.rate_limit) is not None:
+        hours = limit.within / timedelta(hours=1)
+        lines.append(f"\n[rate_limit]\nsubmissions = {limit.submissions}\nhours = {hours}")
+    return "\n".join(lines) + "\n"
 
 
 def _required() -> str:
@@ -141,12 +158,18 @@ def _package_files(package: Path) -> Iterator[Path]:
             yield path
 
 
-def _requirements(root: Path) -> list[str]:
-    """What the package needs at run time, as pyproject.toml says, and what experiments use: many a student's file
-    imports it."""
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    notebook = project["optional-dependencies"]["notebook"]
-    return [*project["dependencies"], *(name for name in notebook if name.startswith(("matplotlib", "tqdm")))]
+def _requirements() -> list[str]:
+    """What the package needs at run time, as pyproject.toml says, or the wheel that was made of it, and what
+    experiments use: many a student's file imports it."""
+    clone = PACKAGE.parent / "pyproject.toml"
+    if clone.exists():
+        project = tomllib.loads(clone.read_text(encoding="utf-8"))["project"]
+        needed, notebook = project["dependencies"], project["optional-dependencies"]["notebook"]
+    else:
+        listed = [line.partition(";") for line in metadata.requires("deepgrade") or []]
+        needed = [name.strip() for name, _, condition in listed if "extra" not in condition]
+        notebook = [name.strip() for name, _, condition in listed if "notebook" in condition]
+    return [*needed, *(name for name in notebook if name.startswith(("matplotlib", "tqdm")))]
 
 
 def _refuse_leaks(assignment: Assignment, starter: Bundle) -> None:
