@@ -1,5 +1,5 @@
 """The command line: a thin skin over functions that can be called from Python. Exit codes: 0 graded, 2 unreadable, 3
-our fault, 64 wrong usage."""
+our fault, 64 wrong usage, 65 an assignment or a course that is not in order."""
 
 import json
 import sys
@@ -10,12 +10,12 @@ import click
 from rich.console import Console
 
 from autograder import __version__
-from autograder.assignment import DEVICES, Course, load_course
-from autograder.errors import DeepgradeError, GraderError, UsageError
+from autograder.assignment import DEVICES, Assignment, Course, load_course
+from autograder.errors import AuthoringError, DeepgradeError, UsageError
 from autograder.plain import degrade_signs
 from autograder.sandbox.confine import LEVELS
 
-EXIT_FAULT, EXIT_USAGE = 3, 64
+EXIT_FAULT, EXIT_USAGE, EXIT_AUTHOR = 3, 64, 65
 course_option = click.option(
     "--course",
     "where",
@@ -214,17 +214,18 @@ def audit(
     where: Path | None,
 ) -> None:
     """Prove that the grading of the assignments NAMES (all, if none is given) is right."""
-    from autograder.assignment import assignment_names
+    from autograder.assignment import assignment_names, load_assignment
     from autograder.audit import audit
     from autograder.audit.report import show_audit
 
     course, console = _course(where), Console()
     exceptions = 0
     for name in names or assignment_names(course.root):
+        _review(load_assignment(name, course.root), course)
         exceptions += show_audit(
             audit(name, course.root, seeds=seeds, workers=jobs), console, only, messages=messages, matrix=matrix
         )
-    sys.exit(EXIT_FAULT if exceptions else 0)
+    sys.exit(EXIT_AUTHOR if exceptions else 0)
 
 
 @cli.command()
@@ -236,17 +237,19 @@ def starter(names: tuple[str, ...], check: bool, where: Path | None) -> None:
     from autograder.assignment import assignment_names, load_assignment
     from autograder.starter import drift, write
 
-    drifted, root = [], _course(where).root
+    course = _course(where)
+    drifted, root = [], course.root
     for name in names or assignment_names(root):
-        folder = root / "student_starter" / name
+        folder, assignment = root / "student_starter" / name, load_assignment(name, root)
+        _review(assignment, course)
         if check:
-            drifted += drift(load_assignment(name, root), folder)
+            drifted += drift(assignment, folder)
         else:
-            write(load_assignment(name, root), folder)
+            write(assignment, folder)
             click.echo(f"built {folder.relative_to(root)}")
     for line in drifted:
         click.echo(line, err=True)
-    sys.exit(EXIT_FAULT if drifted else 0)
+    sys.exit(EXIT_AUTHOR if drifted else 0)
 
 
 @cli.command()
@@ -256,23 +259,28 @@ def starter(names: tuple[str, ...], check: bool, where: Path | None) -> None:
 )
 @course_option
 def release(names: tuple[str, ...], out: Path, where: Path | None) -> None:
-    """Audit the assignments NAMES (all, if none is given), then build the bundles for students, Gradescope and staff.
+    """Build the bundles for students, Gradescope and staff of the assignments NAMES (all, if none is given).
 
-    Nothing is built where the audit finds an exception.
+    First they are tried out as a student would, and the grading is audited: nothing is written where an exception is
+    found.
     """
     from autograder.assignment import assignment_names, load_assignment
     from autograder.audit import audit
     from autograder.audit.report import show_audit
-    from autograder.release import write_bundles
+    from autograder.release import bundles, prove, write_bundles
 
     course, console = _course(where), Console()
     _note(course.secret_note())
     for name in names or assignment_names(course.root):
+        assignment = load_assignment(name, course.root)
+        _review(assignment, course)
+        made = bundles(assignment, course.secret())
+        with console.status(f"trying {name} out as a student would"):
+            prove(assignment, made)
         if show_audit(audit(name, course.root), console):
-            raise GraderError(
-                f"{name} is not released: its audit has exceptions", help="Mend the grading, then release."
-            )
-        for path in write_bundles(load_assignment(name, course.root), out, course.secret()):
+            help = "Mend the grading, then release."
+            raise AuthoringError(f"{name} is not released: its audit has exceptions", help=help)
+        for path in write_bundles(made, out):
             click.echo(f"{path}  {path.stat().st_size / 1024:.0f} KiB")
 
 
@@ -332,6 +340,19 @@ def _course(where: Path | None) -> Course:
     return course
 
 
+def _review(assignment: Assignment, course: Course) -> None:
+    """Say what the files alone tell of an assignment, and go no further with a fault."""
+    from autograder.assignment import review
+
+    faults = []
+    for remark in review(assignment, course):
+        faults += [remark.text] if remark.is_fault else []
+        if not remark.is_fault:
+            _note(remark.text)
+    if faults:
+        raise AuthoringError("\n".join(faults))
+
+
 def _note(text: str) -> None:
     if text:
         click.echo(f"Note: {text}", err=True)
@@ -350,6 +371,9 @@ def main() -> None:
     except UsageError as error:
         _complain(error)
         sys.exit(EXIT_USAGE)
+    except AuthoringError as error:
+        _complain(error)
+        sys.exit(EXIT_AUTHOR)
     except DeepgradeError as error:
         _complain(error)
         sys.exit(EXIT_FAULT)

@@ -2,8 +2,9 @@
 
 `course.toml` says what holds for the whole course, `assignment.toml` what students hand in and which tasks it has,
 `mistakes.toml` which wrong answers are known, and the decorators of the checks what each is worth. Whatever is
-misspelt, missing or contradictory is one GraderError that names file, line and key. The local checker that students get
-ships this room: standard library only, and no code of an assignment is run.
+misspelt, missing or contradictory is one AuthoringError that names file, line and key. `review` says what is wrong with
+an assignment by its files alone. The local checker that students get ships this room: standard library only, and no
+code of an assignment is run.
 """
 
 from autograder.assignment._checks import KINDS, CheckFacts, is_chosen, points
@@ -36,11 +37,13 @@ from autograder.assignment._facts import (
     suite_digest,
 )
 from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
+from autograder.assignment._review import FULL, Remark, platform_seconds, review
 from autograder.assignment._table import Table
 
 __all__ = [
     "COST_FIGURES",
     "DEVICES",
+    "FULL",
     "KINDS",
     "QUIZ",
     "SCORING",
@@ -59,6 +62,7 @@ __all__ = [
     "Question",
     "Ranking",
     "RateLimit",
+    "Remark",
     "Table",
     "Targets",
     "Task",
@@ -69,7 +73,9 @@ __all__ = [
     "load_course",
     "load_mistakes",
     "mistaken_source",
+    "platform_seconds",
     "points",
     "read_assignment",
+    "review",
     "suite_digest",
 ]

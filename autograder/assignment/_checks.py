@@ -8,10 +8,16 @@ from typing import Any
 
 from autograder.assignment._course import VISIBILITIES
 from autograder.assignment._facts import QUIZ, Assignment
-from autograder.errors import GraderError, did_you_mean
+from autograder.errors import AuthoringError, did_you_mean
 from autograder.syntax import parse
 
 KINDS = ("agreement", "property", "dtype", "cost", "race", "quiz")
+FIXTURES = (
+    *("agrees", "cost", "draw", "expect", "gpu_race", "keeps_dtype", "limits", "networks", "race"),
+    *("reference", "set_leaderboard_value", "set_score", "student"),
+)
+WITH_REFERENCE = ("agrees", "cost", "gpu_race", "race", "reference")  # not where public checks run, with students
+OF_PYTEST = ("monkeypatch", "recwarn", "request", "tmp_path")
 WEIGHTS = ("weight", "partial_credit")  # of the two the outer one wins, as in gradescope_utils
 
 
@@ -35,14 +41,14 @@ def points(assignment: Assignment) -> tuple[CheckFacts, ...]:
     """All checks and what they are worth: public, hidden, then the quiz with one point a question. Nothing is run.
 
     Raises:
-        GraderError: a check has no weight, task or docstring, names an unknown task or kind, or has another's name.
+        AuthoringError: a check has no weight, task or docstring, names an unknown task or kind, or has another's name.
     """
     checks: dict[str, CheckFacts] = {}
     for room in ("public", "hidden"):
         for file in sorted((assignment.folder / room).glob("test_*.py")):
             for check in _checks_in(file, assignment, is_public=room == "public"):
                 if check.name in checks:
-                    raise GraderError(f"{file}: another check of this assignment is called {check.name!r} too")
+                    raise AuthoringError(f"{file}: another check of this assignment is called {check.name!r} too")
                 checks[check.name] = check
     for position, question in enumerate(assignment.quiz, start=1):
         name, title = f"test_quiz[{question.id}]", f"quiz {question.id}: {question.question}"
@@ -61,12 +67,15 @@ def _checks_in(file: Path, assignment: Assignment, *, is_public: bool) -> Iterat
     try:
         module = parse(file.read_bytes(), filename=str(file))
     except (SyntaxError, ValueError) as error:
-        raise GraderError(f"{file}: cannot be parsed ({error})") from error
+        raise AuthoringError(f"{file}: cannot be parsed ({error})") from error
+    own = {node.name for node in module.body if isinstance(node, ast.FunctionDef) and _is_fixture(node)}
     for node in module.body:
         if isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
-            raise GraderError(f"{file}:{node.lineno}: checks are functions; {node.name} is a class")
+            raise AuthoringError(f"{file}:{node.lineno}: checks are functions; {node.name} is a class")
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
-            yield _check(node, f"{file}:{node.lineno}: {node.name}", assignment, is_public=is_public)
+            where = f"{file}:{node.lineno}: {node.name}"
+            _refuse_fixtures(node, where, own, is_public=is_public)
+            yield _check(node, where, assignment, is_public=is_public)
 
 
 def _check(node: ast.FunctionDef, where: str, assignment: Assignment, *, is_public: bool) -> CheckFacts:
@@ -74,15 +83,15 @@ def _check(node: ast.FunctionDef, where: str, assignment: Assignment, *, is_publ
     calls = dict(reversed(decorators))
     weight = _argument(calls, next((name for name, _ in decorators if name in WEIGHTS), ""), where)
     if not isinstance(weight, int | float) or isinstance(weight, bool) or not weight >= 0:
-        raise GraderError(f"{where} needs a weight that is a number and not negative, as in @weight(2)")
+        raise AuthoringError(f"{where} needs a weight that is a number and not negative, as in @weight(2)")
     if "task" not in calls:
-        raise GraderError(f'{where} does not say which task it checks, as in @pytest.mark.task("name")')
+        raise AuthoringError(f'{where} does not say which task it checks, as in @pytest.mark.task("name")')
     task, kind = _argument(calls, "task", where), _argument(calls, "task", where, "kind") or "agreement"
     _refuse_unknown(task, assignment.tasks, f"{where}: there is no task")
     _refuse_unknown(kind, KINDS, f"{where}: there is no kind of check")
     title = (ast.get_docstring(node) or "").partition("\n")[0].strip()
     if not title:
-        raise GraderError(f"{where} needs a docstring, whose first line is the check's name in the results")
+        raise AuthoringError(f"{where} needs a docstring, whose first line is the check's name in the results")
     return CheckFacts(
         name=node.name,
         number=str(_argument(calls, "number", where) or ""),
@@ -95,6 +104,45 @@ def _check(node: ast.FunctionDef, where: str, assignment: Assignment, *, is_publ
         tags=_tags(calls),
         hide_errors=(_argument(calls, "hide_errors", where) or "Test failed") if "hide_errors" in calls else None,
     )
+
+
+def _is_fixture(node: ast.FunctionDef) -> bool:
+    """Whether a function is a fixture of the file's own: `@pytest.fixture`, called or not."""
+    made = [each.func if isinstance(each, ast.Call) else each for each in node.decorator_list]
+    return any(_last_name(each) == "fixture" for each in made)
+
+
+def _refuse_fixtures(node: ast.FunctionDef, where: str, own: set[str], *, is_public: bool) -> None:
+    """An argument that no fixture and no parameter gives, or that is not there where public checks run."""
+    arguments = [*node.args.posonlyargs, *node.args.args]
+    given = {each.arg for each in arguments[: len(arguments) - len(node.args.defaults)]}
+    given |= {
+        each.arg for each, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if not default
+    }
+    if is_public and (hidden := sorted(given & {*WITH_REFERENCE} - own)):
+        raise AuthoringError(
+            f"{where} asks for {hidden[0]!r}, but public checks run where there is no reference: use student and expect"
+        )
+    parameters = _parameters(node)
+    if parameters is None:
+        return
+    for name in sorted(given - parameters - own - {*FIXTURES, *OF_PYTEST}):
+        near = did_you_mean(name, [*parameters, *own, *FIXTURES])
+        raise AuthoringError(f"{where}: no fixture and no parameter is called {name!r}{near}")
+
+
+def _parameters(node: ast.FunctionDef) -> set[str] | None:
+    """Names that `parametrize` gives; None where they are not written there."""
+    names = set[str]()
+    for call in node.decorator_list:
+        if isinstance(call, ast.Call) and _last_name(call.func) == "parametrize":
+            words = [each.value for each in call.keywords if each.arg == "argnames"] + call.args[:1]
+            try:
+                given = ast.literal_eval(words[0])
+            except (ValueError, IndexError):
+                return None
+            names |= {name.strip() for name in (given.split(",") if isinstance(given, str) else given)}
+    return names
 
 
 def _visibility(calls: dict[str, ast.Call], where: str, default: str) -> str:
@@ -121,9 +169,9 @@ def _argument(calls: dict[str, ast.Call], decorator: str, where: str, key: str =
     try:
         return ast.literal_eval(values[0]) if values else None
     except ValueError as error:
-        raise GraderError(f"{where}: the arguments of @{decorator} must be plain values") from error
+        raise AuthoringError(f"{where}: the arguments of @{decorator} must be plain values") from error
 
 
 def _refuse_unknown(word: Any, known: Iterable[str], complaint: str) -> None:
     if word not in known:
-        raise GraderError(f"{complaint} {word!r}{did_you_mean(str(word), known)}")
+        raise AuthoringError(f"{complaint} {word!r}{did_you_mean(str(word), known)}")

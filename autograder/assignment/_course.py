@@ -161,7 +161,7 @@ def load_course(root: Path | str | None = None) -> Course:
 
     Raises:
         UsageError: there is no course.
-        GraderError: its course.toml is wrong; the message names line and key.
+        AuthoringError: its course.toml is wrong; the message names line and key.
     """
     base = find_root(root)
     if not (base / FILE).exists():

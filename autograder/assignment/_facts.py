@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autograder.assignment._course import assignment_names, find_root, load_course
 from autograder.assignment._table import Table
-from autograder.errors import GraderError, UsageError, did_you_mean
+from autograder.errors import AuthoringError, UsageError, did_you_mean
 
 QUIZ = "quiz"  # the task that the quiz's checks belong to
 
@@ -127,14 +127,14 @@ class Assignment:
         """The task that a function, a class or a pair (`conv2d` for `conv2d_forward`) belongs to.
 
         Raises:
-            GraderError: no task has that name; a check asked for something outside the contract.
+            AuthoringError: no task has that name; a check asked for something outside the contract.
         """
         in_contract = {name: task for task in self.tasks.values() for name in task.functions}
         for name in (public_name, f"{public_name}_forward" if public_name in self.pairs else ""):
             if name in in_contract:
                 return in_contract[name]
         known = [*in_contract, *self.pairs]
-        raise GraderError(f"{self.name}: no task has a {public_name!r}{did_you_mean(public_name, known)}")
+        raise AuthoringError(f"{self.name}: no task has a {public_name!r}{did_you_mean(public_name, known)}")
 
 
 def suite_digest(assignment: Assignment) -> str:
@@ -150,7 +150,7 @@ def load_assignment(name: str, root: Path | str | None = None) -> Assignment:
 
     Raises:
         UsageError: there is no such assignment; the message lists those there are.
-        GraderError: its assignment.toml, or the course.toml, is wrong; the message names the key.
+        AuthoringError: its assignment.toml, or the course.toml, is wrong; the message names the key.
     """
     base, names = find_root(root), assignment_names(root)
     if name not in names:
@@ -164,7 +164,7 @@ def read_assignment(folder: Path, solution: Path | None = None) -> Assignment:
     """Read `folder/assignment.toml`, wherever the folder lies: a student's copy has no solution elsewhere.
 
     Raises:
-        GraderError: the file is missing or wrong; the message names the key.
+        AuthoringError: the file is missing or wrong; the message names the key.
     """
     table = Table.read(folder / "assignment.toml")
     tasks = {name: _task(name, entry) for name, entry in table.table("tasks").tables()}

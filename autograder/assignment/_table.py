@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from autograder.assignment._lines import Lines
-from autograder.errors import GraderError, did_you_mean
+from autograder.errors import AuthoringError, did_you_mean
 
 
 class Table:
-    """Typed access to one table; every method raises a GraderError that names file, table and key."""
+    """Typed access to one table; every method raises a AuthoringError that names file, table and key."""
 
     def __init__(self, data: dict[str, Any], file: Path, lines: Lines, place: str = "") -> None:
         self._data, self._file, self._lines, self._place = data, file, lines, place
@@ -26,9 +26,9 @@ class Table:
             text = file.read_text(encoding="utf-8")
             return cls(tomllib.loads(text), file, Lines(text))
         except OSError as error:
-            raise GraderError(f"{file}: cannot be read ({error.strerror})") from error
+            raise AuthoringError(f"{file}: cannot be read ({error.strerror})") from error
         except ValueError as error:  # what tomllib raises, and what text that is not UTF-8 raises
-            raise GraderError(f"{file}: {error}") from error
+            raise AuthoringError(f"{file}: {error}") from error
 
     @classmethod
     def empty(cls, file: Path, place: str = "") -> "Table":
@@ -39,11 +39,11 @@ class Table:
         self._known.add(key)
         return key in self._data
 
-    def fault(self, message: str, key: str = "") -> GraderError:
+    def fault(self, message: str, key: str = "") -> AuthoringError:
         """The error to raise about this table, or about one of its keys."""
         line = self._lines.of(self._place, key)
         where = f"{self._file}:{line}" if line else str(self._file)
-        return GraderError(f"{where}: {f'[{self._place}] ' if self._place else ''}{message}")
+        return AuthoringError(f"{where}: {f'[{self._place}] ' if self._place else ''}{message}")
 
     def close(self) -> None:
         """Refuse the keys that nobody asked for; call it when all others have been read."""

@@ -6,16 +6,16 @@ import json
 import os
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 
 from autograder.assignment import Assignment, Course, load_course, suite_digest
-from autograder.errors import GraderError, UsageError
+from autograder.errors import AuthoringError, UsageError
 from autograder.sandbox.confine import LEVELS
-from autograder.starter import build, solution_blocks
+from autograder.starter import build
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 PACKAGE_SUFFIXES = {".py", ".html", ".css", ".json", ".j2"}
@@ -61,22 +61,22 @@ def bundles(assignment: Assignment, secret: str = "") -> tuple[Bundle, ...]:
         secret: of the course, from which the seeds of submissions are derived; by default a hash of what is hidden.
 
     Raises:
-        GraderError: text of the solution would reach students.
+        AuthoringError: text of the solution would reach students.
     """
     made = (
         Bundle(f"{assignment.name}-starter.zip", _starter(assignment)),
         Bundle(f"{assignment.name}-autograder.zip", _autograder(assignment, secret)),
         Bundle(f"{assignment.name}-solution.zip", {assignment.solution.name: assignment.solution.read_bytes()}),
     )
-    _refuse_leaks(assignment, made[0])
+    _refuse_compiled(assignment, made[0])
     return made
 
 
-def write_bundles(assignment: Assignment, folder: Path, secret: str = "") -> list[Path]:
-    """Write the bundles into a folder; returns the files."""
+def write_bundles(made: Iterable[Bundle], folder: Path) -> list[Path]:
+    """Write bundles into a folder; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for bundle in bundles(assignment, secret):
+    for bundle in made:
         path = folder / bundle.name
         path.write_bytes(bundle.data())
         written.append(path)
@@ -172,30 +172,7 @@ def _requirements() -> list[str]:
     return [*needed, *(name for name in notebook if name.startswith(("matplotlib", "tqdm")))]
 
 
-def _refuse_leaks(assignment: Assignment, starter: Bundle) -> None:
-    """No line of a solution, unless the stub's own text has it too, may stand in what students get."""
-    reference = assignment.solution.read_text()
-    lines = reference.splitlines()
-    stub = starter.files[f"{assignment.name}/{assignment.deliverable}.py"].decode()
-    texts = [_text(path, data) for path, data in starter.files.items()]
-    for block in solution_blocks(reference, assignment):
-        body = _unindented("\n".join(lines[block.begin : block.end - 1])).strip("\n")
-        if len(body) > 40 and any(body in text for text in texts):
-            raise GraderError(f"{assignment.name}: the starter bundle would hold the solution of {block.task}")
+def _refuse_compiled(assignment: Assignment, starter: Bundle) -> None:
     for path in starter.files:
         if path.endswith((".pyc", ".pyo")) or "/hidden/" in path:
-            raise GraderError(f"{assignment.name}: the starter bundle would hold {path}")
-    if "BEGIN SOLUTION" in stub:
-        raise GraderError(f"{assignment.name}: the stub still has solution markers")
-
-
-def _text(path: str, data: bytes) -> str:
-    """What a file says, without indentation; of a notebook, its cells."""
-    text = data.decode("utf-8", "ignore")
-    if path.endswith(".ipynb"):
-        text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
-    return _unindented(text)
-
-
-def _unindented(text: str) -> str:
-    return "\n".join(line.strip() for line in text.split("\n"))
+            raise AuthoringError(f"{assignment.name}: the starter bundle would hold {path}")
