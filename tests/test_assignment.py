@@ -90,7 +90,6 @@ def helper():
     return test_dense
 '''
 PUBLIC = CHECKS.split('@pytest.mark.task("step"')[0].replace("test_dense", "test_dense_example").replace("4", "1")
-PUBLIC = PUBLIC.replace("agrees", "student")
 MISTAKES = """
 [[mistake]]
 name = "no-bias"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autograder.assignment import Course, assignment_names, load_assignment, load_course, review
-from autograder.assignment._checks import FIXTURES
+from autograder.assignment._fixtures import FIXTURES
 from autograder.errors import AuthoringError
 from autograder.suite.plugin import ChecksPlugin
 

@@ -12,12 +12,6 @@ from autograder.errors import AuthoringError, did_you_mean
 from autograder.syntax import parse
 
 KINDS = ("agreement", "property", "dtype", "cost", "race", "quiz")
-FIXTURES = (
-    *("agrees", "cost", "draw", "expect", "gpu_race", "keeps_dtype", "limits", "networks", "race"),
-    *("reference", "set_leaderboard_value", "set_score", "student"),
-)
-WITH_REFERENCE = ("agrees", "cost", "gpu_race", "race", "reference")  # not where public checks run, with students
-OF_PYTEST = ("monkeypatch", "recwarn", "request", "tmp_path")
 WEIGHTS = ("weight", "partial_credit")  # of the two the outer one wins, as in gradescope_utils
 
 
@@ -68,18 +62,15 @@ def _checks_in(file: Path, assignment: Assignment, *, is_public: bool) -> Iterat
         module = parse(file.read_bytes(), filename=str(file))
     except (SyntaxError, ValueError) as error:
         raise AuthoringError(f"{file}: cannot be parsed ({error})") from error
-    own = {node.name for node in module.body if isinstance(node, ast.FunctionDef) and _is_fixture(node)}
     for node in module.body:
         if isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
             raise AuthoringError(f"{file}:{node.lineno}: checks are functions; {node.name} is a class")
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
-            where = f"{file}:{node.lineno}: {node.name}"
-            _refuse_fixtures(node, where, own, is_public=is_public)
-            yield _check(node, where, assignment, is_public=is_public)
+            yield _check(node, f"{file}:{node.lineno}: {node.name}", assignment, is_public=is_public)
 
 
 def _check(node: ast.FunctionDef, where: str, assignment: Assignment, *, is_public: bool) -> CheckFacts:
-    decorators = [(_last_name(call.func), call) for call in node.decorator_list if isinstance(call, ast.Call)]
+    decorators = [(last_name(call.func), call) for call in node.decorator_list if isinstance(call, ast.Call)]
     calls = dict(reversed(decorators))
     weight = _argument(calls, next((name for name, _ in decorators if name in WEIGHTS), ""), where)
     if not isinstance(weight, int | float) or isinstance(weight, bool) or not weight >= 0:
@@ -106,45 +97,6 @@ def _check(node: ast.FunctionDef, where: str, assignment: Assignment, *, is_publ
     )
 
 
-def _is_fixture(node: ast.FunctionDef) -> bool:
-    """Whether a function is a fixture of the file's own: `@pytest.fixture`, called or not."""
-    made = [each.func if isinstance(each, ast.Call) else each for each in node.decorator_list]
-    return any(_last_name(each) == "fixture" for each in made)
-
-
-def _refuse_fixtures(node: ast.FunctionDef, where: str, own: set[str], *, is_public: bool) -> None:
-    """An argument that no fixture and no parameter gives, or that is not there where public checks run."""
-    arguments = [*node.args.posonlyargs, *node.args.args]
-    given = {each.arg for each in arguments[: len(arguments) - len(node.args.defaults)]}
-    given |= {
-        each.arg for each, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if not default
-    }
-    if is_public and (hidden := sorted(given & {*WITH_REFERENCE} - own)):
-        raise AuthoringError(
-            f"{where} asks for {hidden[0]!r}, but public checks run where there is no reference: use student and expect"
-        )
-    parameters = _parameters(node)
-    if parameters is None:
-        return
-    for name in sorted(given - parameters - own - {*FIXTURES, *OF_PYTEST}):
-        near = did_you_mean(name, [*parameters, *own, *FIXTURES])
-        raise AuthoringError(f"{where}: no fixture and no parameter is called {name!r}{near}")
-
-
-def _parameters(node: ast.FunctionDef) -> set[str] | None:
-    """Names that `parametrize` gives; None where they are not written there."""
-    names = set[str]()
-    for call in node.decorator_list:
-        if isinstance(call, ast.Call) and _last_name(call.func) == "parametrize":
-            words = [each.value for each in call.keywords if each.arg == "argnames"] + call.args[:1]
-            try:
-                given = ast.literal_eval(words[0])
-            except (ValueError, IndexError):
-                return None
-            names |= {name.strip() for name in (given.split(",") if isinstance(given, str) else given)}
-    return names
-
-
 def _visibility(calls: dict[str, ast.Call], where: str, default: str) -> str:
     visibility = _argument(calls, "visibility", where) or default
     _refuse_unknown(visibility, VISIBILITIES, f"{where}: there is no visibility")
@@ -155,7 +107,7 @@ def _tags(calls: dict[str, ast.Call]) -> tuple[str, ...]:
     return tuple(str(ast.literal_eval(tag)) for tag in calls["tags"].args) if "tags" in calls else ()
 
 
-def _last_name(node: ast.expr) -> str:
+def last_name(node: ast.expr) -> str:
     """`weight` for both `weight(2)` and `decorators.weight(2)`."""
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 

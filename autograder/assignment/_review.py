@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatch
 
-from autograder.assignment._checks import points
+from autograder.assignment._checks import CheckFacts, points
 from autograder.assignment._course import Course
 from autograder.assignment._facts import Assignment
+from autograder.assignment._fixtures import refuse_fixtures
 from autograder.assignment._mistakes import load_mistakes, mistaken_source
 
 FULL = 100.0  # points of an assignment
@@ -34,7 +35,9 @@ def review(assignment: Assignment, course: Course) -> tuple[Remark, ...]:
         AuthoringError: they cannot be read: a fact, a check or a known mistake is wrong; the message names file and
             line.
     """
-    remarks = (*_points(assignment), *_platform(assignment, course), *_files(assignment))
+    checks = points(assignment)
+    refuse_fixtures(assignment)
+    remarks = (*_points(assignment, checks), *_platform(assignment, course), *_files(assignment))
     if assignment.solution.exists():
         reference = assignment.solution.read_text(encoding="utf-8")
         for mistake in load_mistakes(assignment):
@@ -47,8 +50,7 @@ def platform_seconds(course: Course) -> float:
     return (course.platform - MARGIN) / timedelta(seconds=1)
 
 
-def _points(assignment: Assignment) -> Iterator[Remark]:
-    checks = points(assignment)
+def _points(assignment: Assignment, checks: tuple[CheckFacts, ...]) -> Iterator[Remark]:
     if (total := sum(check.weight for check in checks)) != FULL:
         yield Remark(f"{assignment.folder}: the points of all checks and questions add up to {total:g}, not {FULL:g}")
     counts = Counter(check.number for check in checks if check.number)
