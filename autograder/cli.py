@@ -1,8 +1,7 @@
 """The command line: a thin skin over functions that can be called from Python. Exit codes: 0 graded, 2 unreadable, 3
-our fault, 64 wrong usage."""
+our fault, 64 wrong usage, 65 an assignment or a course that is not in order."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -11,13 +10,24 @@ import click
 from rich.console import Console
 
 from autograder import __version__
-from autograder.errors import DeepgradeError, GraderError, UsageError
+from autograder.assignment import DEVICES, Assignment, Course, load_course
+from autograder.errors import AuthoringError, DeepgradeError, UsageError
 from autograder.plain import degrade_signs
 from autograder.sandbox.confine import LEVELS
 
-EXIT_FAULT, EXIT_USAGE = 3, 64
-DEVICES = ("cpu", "cuda", "rehearsal")
-SECRET = "DEEPGRADE_SECRET"
+EXIT_FAULT, EXIT_USAGE, EXIT_AUTHOR = 3, 64, 65
+course_option = click.option(
+    "--course",
+    "where",
+    type=click.Path(path_type=Path),
+    help="Folder of the course; by default the nearest one upwards from here that has a course.toml.",
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    help="Where checks that need a GPU run: nowhere (cpu), there (cuda), or on the processor, to try them (rehearsal); "
+    "by default as course.toml says.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -48,43 +58,40 @@ def cli() -> None:
     show_default=True,
     help="Confinement without which nothing is graded; see docs/security.md.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(DEVICES),
-    default="cpu",
-    show_default=True,
-    help="Where checks that need a GPU run: nowhere (cpu), there (cuda), or on the processor, to try them (rehearsal).",
-)
+@device_option
 @click.option(
     "--merge",
     type=click.Path(path_type=Path),
     help="An earlier results.json of the same submission, whose deferred points this run fills in.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
+@course_option
 def grade(
     name: str,
     submission: Path,
     out: Path,
     seed: int | None,
     require: str,
-    device: str,
+    device: str | None,
     merge: Path | None,
     as_json: bool,
+    where: Path | None,
 ) -> None:
     """Grade SUBMISSION (a file, folder or zip) for the assignment NAME."""
     from autograder.grading import Options, grade
     from autograder.results import load_results, merged, terminal, to_gradescope, write_results
     from autograder.results.page import write_report
 
-    console = Console(stderr=as_json)
+    course, console = _course(where), Console(stderr=as_json)
     earlier = load_results(merge) if merge else None
     pending = tuple(line.check for line in earlier.lines if line.outcome.is_pending) if earlier else ()
     if earlier and not pending:
         raise UsageError(f"nothing is deferred in {merge}", help="There is nothing left that a GPU could add.")
     with terminal.progress(console, f"grading {name}") as progress:
-        secret = os.environ.get(SECRET, "")
-        options = Options(seed=seed, secret=secret, require=require, device=device, select=pending)
-        run = grade(name, submission, options=options, progress=progress)
+        options = Options(
+            seed=seed, secret=course.secret(), require=require, device=device or course.device, select=pending
+        )
+        run = grade(name, submission, root=course.root, options=options, progress=progress)
     if earlier and not run.has_fault:
         run = merged(earlier, run)
     written: list[Path] = []
@@ -108,9 +115,18 @@ def grade(
 @click.option("--only", multiple=True, help="Repeat this submission, and no other but those named like this too.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="As for grade; the same for all.")
 @click.option("--require", type=click.Choice(LEVELS), default="any", show_default=True, help="As for grade.")
-@click.option("--device", type=click.Choice(DEVICES), default="cpu", show_default=True, help="As for grade.")
+@device_option
+@course_option
 def grade_many(
-    export: Path, name: str, out: Path, jobs: int, only: tuple[str, ...], seed: int | None, require: str, device: str
+    export: Path,
+    name: str,
+    out: Path,
+    jobs: int,
+    only: tuple[str, ...],
+    seed: int | None,
+    require: str,
+    device: str | None,
+    where: Path | None,
 ) -> None:
     """Grade a whole class: EXPORT is Gradescope's export of submissions, or a folder or zip of folders and files.
 
@@ -119,15 +135,18 @@ def grade_many(
     from autograder.classes import ClassProgress, grade_class, show_class
     from autograder.grading import Options
 
-    console = Console()
-    options = Options(seed=seed, secret=os.environ.get(SECRET, ""), require=require, device=device)
+    course, console = _course(where), Console()
+    _note(course.secret_note())
+    options = Options(seed=seed, secret=course.secret(), require=require, device=device or course.device)
     try:
         with ClassProgress(console, f"grading {name}") as progress:
-            ran = grade_class(name, export, out, options=options, jobs=jobs, only=only, progress=progress)
+            ran = grade_class(
+                name, export, out, root=course.root, options=options, jobs=jobs, only=only, progress=progress
+            )
     except KeyboardInterrupt:
         click.echo("\nstopped; what was graded is stored. Run the same command again to go on.", err=True)
         sys.exit(130)
-    settings = {"--jobs": jobs, "--seed": seed, "--require": require, "--device": device}
+    settings = {"--jobs": jobs, "--seed": seed, "--require": require, "--device": device, "--course": where}
     given = [str(word) for pair in settings.items() if pair[1] is not None for word in pair]
     show_class(ran, console, ["deepgrade", "class", str(export), "--assignment", name, "--out", str(out), *given])
     sys.exit(EXIT_FAULT if any(grade.status == "fault" for grade in ran.grades) else 0)
@@ -184,40 +203,53 @@ def report(folder: Path, out: Path | None, anonymous: bool) -> None:
 @click.option("--messages", is_flag=True, help="Print what a student would read for each caught mistake.")
 @click.option("--matrix", is_flag=True, help="Print which mistake loses which checks.")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Gradings at a time.")
-def audit(names: tuple[str, ...], seeds: tuple[int, ...], only: str, messages: bool, matrix: bool, jobs: int) -> None:
+@course_option
+def audit(
+    names: tuple[str, ...],
+    seeds: tuple[int, ...],
+    only: str,
+    messages: bool,
+    matrix: bool,
+    jobs: int,
+    where: Path | None,
+) -> None:
     """Prove that the grading of the assignments NAMES (all, if none is given) is right."""
-    from autograder.assignment import assignment_names
+    from autograder.assignment import assignment_names, load_assignment
     from autograder.audit import audit
     from autograder.audit.report import show_audit
 
-    console = Console()
+    course, console = _course(where), Console()
     exceptions = 0
-    for name in names or assignment_names():
+    for name in names or assignment_names(course.root):
+        _review(load_assignment(name, course.root), course)
         exceptions += show_audit(
-            audit(name, seeds=seeds, workers=jobs), console, only, messages=messages, matrix=matrix
+            audit(name, course.root, seeds=seeds, workers=jobs), console, only, messages=messages, matrix=matrix
         )
-    sys.exit(EXIT_FAULT if exceptions else 0)
+    sys.exit(EXIT_AUTHOR if exceptions else 0)
 
 
 @cli.command()
 @click.argument("names", nargs=-1)
 @click.option("--check", is_flag=True, help="Write nothing; fail if student_starter/ is not what would be built.")
-def starter(names: tuple[str, ...], check: bool) -> None:
+@course_option
+def starter(names: tuple[str, ...], check: bool, where: Path | None) -> None:
     """Build student_starter/NAME (stub, notebook, handout, public checks) from the reference."""
-    from autograder.assignment import assignment_names, find_root, load_assignment
+    from autograder.assignment import assignment_names, load_assignment
     from autograder.starter import drift, write
 
-    drifted = []
-    for name in names or assignment_names():
-        folder = find_root() / "student_starter" / name
+    course = _course(where)
+    drifted, root = [], course.root
+    for name in names or assignment_names(root):
+        folder, assignment = root / "student_starter" / name, load_assignment(name, root)
+        _review(assignment, course)
         if check:
-            drifted += drift(load_assignment(name), folder)
+            drifted += drift(assignment, folder)
         else:
-            write(load_assignment(name), folder)
-            click.echo(f"built {folder.relative_to(find_root())}")
+            write(assignment, folder)
+            click.echo(f"built {folder.relative_to(root)}")
     for line in drifted:
         click.echo(line, err=True)
-    sys.exit(EXIT_FAULT if drifted else 0)
+    sys.exit(EXIT_AUTHOR if drifted else 0)
 
 
 @cli.command()
@@ -225,23 +257,30 @@ def starter(names: tuple[str, ...], check: bool) -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("dist"), show_default=True, help="Folder for the bundles."
 )
-def release(names: tuple[str, ...], out: Path) -> None:
-    """Audit the assignments NAMES (all, if none is given), then build the bundles for students, Gradescope and staff.
+@course_option
+def release(names: tuple[str, ...], out: Path, where: Path | None) -> None:
+    """Build the bundles for students, Gradescope and staff of the assignments NAMES (all, if none is given).
 
-    Nothing is built where the audit finds an exception.
+    First they are tried out as a student would, and the grading is audited: nothing is written where an exception is
+    found.
     """
     from autograder.assignment import assignment_names, load_assignment
     from autograder.audit import audit
     from autograder.audit.report import show_audit
-    from autograder.release import write_bundles
+    from autograder.release import bundles, prove, write_bundles
 
-    console = Console()
-    for name in names or assignment_names():
-        if show_audit(audit(name), console):
-            raise GraderError(
-                f"{name} is not released: its audit has exceptions", help="Mend the grading, then release."
-            )
-        for path in write_bundles(load_assignment(name), out, os.environ.get(SECRET, "")):
+    course, console = _course(where), Console()
+    _note(course.secret_note())
+    for name in names or assignment_names(course.root):
+        assignment = load_assignment(name, course.root)
+        _review(assignment, course)
+        made = bundles(assignment, course.secret())
+        with console.status(f"trying {name} out as a student would"):
+            prove(assignment, made)
+        if show_audit(audit(name, course.root), console):
+            help = "Mend the grading, then release."
+            raise AuthoringError(f"{name} is not released: its audit has exceptions", help=help)
+        for path in write_bundles(made, out):
             click.echo(f"{path}  {path.stat().st_size / 1024:.0f} KiB")
 
 
@@ -249,13 +288,14 @@ def release(names: tuple[str, ...], out: Path) -> None:
 @click.option("--attacks", is_flag=True, help="Try every attack in every configuration that can be made here: minutes.")
 @click.option("--only", default="", help="With --attacks: only those whose name contains this.")
 @click.option("--site", default="", help="With --attacks: only configurations whose name contains this.")
-def doctor(attacks: bool, only: str, site: str) -> None:
+@course_option
+def doctor(attacks: bool, only: str, site: str, where: Path | None) -> None:
     """Say what this machine can confine and time, and whether grading here is safe."""
     if attacks:
         _attack(only, site)
     from autograder.audit.doctor import examine
 
-    findings = examine()
+    findings = examine(where)
     for finding in findings:
         click.echo(f"{'ok  ' if finding.good else 'MIND'}  {finding.text}")
     sys.exit(EXIT_FAULT if any(finding.fatal for finding in findings) else 0)
@@ -272,12 +312,50 @@ def _attack(only: str, site: str) -> NoReturn:
 
 @cli.command()
 @click.argument("name")
-def new(name: str) -> None:
+@course_option
+def new(name: str, where: Path | None) -> None:
     """Start an assignment NAME: a folder, a reference and checks to change, which pass their own audit."""
     from autograder.release.new import create
 
-    for path in create(name):
+    for path in create(name, _course(where).root):
         click.echo(f"wrote {path}")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--title", help="Title of the course; by default the folder's name.")
+def init(folder: Path, title: str | None) -> None:
+    """Start a course in FOLDER: its facts, a secret, one small assignment that passes its audit, a Makefile, CI."""
+    from autograder.release.new import found
+
+    for path in found(folder, title):
+        click.echo(f"wrote {path}")
+    click.echo(f"Next: cd {folder}; deepgrade audit")
+
+
+def _course(where: Path | None) -> Course:
+    """The course that a command is about; what to know of it first is said."""
+    course = load_course(where)
+    _note(course.scoring_note())
+    return course
+
+
+def _review(assignment: Assignment, course: Course) -> None:
+    """Say what the files alone tell of an assignment, and go no further with a fault."""
+    from autograder.assignment import review
+
+    faults = []
+    for remark in review(assignment, course):
+        faults += [remark.text] if remark.is_fault else []
+        if not remark.is_fault:
+            _note(remark.text)
+    if faults:
+        raise AuthoringError("\n".join(faults))
+
+
+def _note(text: str) -> None:
+    if text:
+        click.echo(f"Note: {text}", err=True)
 
 
 def main() -> None:
@@ -293,6 +371,9 @@ def main() -> None:
     except UsageError as error:
         _complain(error)
         sys.exit(EXIT_USAGE)
+    except AuthoringError as error:
+        _complain(error)
+        sys.exit(EXIT_AUTHOR)
     except DeepgradeError as error:
         _complain(error)
         sys.exit(EXIT_FAULT)

@@ -2,7 +2,8 @@
 
     DeepgradeError
     ├── SubmissionError   the student's: shown to them, scored 0 where it happened, nothing to repair on our side
-    ├── GraderError       ours: an assignment that contradicts itself, a check that stumbles; the run is regraded
+    ├── GraderError       ours: a machine or a grader that fails, a check that stumbles; the run is regraded
+    │   └── AuthoringError    the author's: a course or an assignment that contradicts itself; found before grading
     └── UsageError        the instructor's: a wrong name or file on the command line
 
 The first two never mix: a student is never charged for our fault, and never told that theirs is ours.
@@ -32,6 +33,10 @@ class SubmissionError(DeepgradeError):
 
 class GraderError(DeepgradeError):
     """The grader, an assignment or a check is at fault; never counted against a student."""
+
+
+class AuthoringError(GraderError):
+    """What an author wrote contradicts itself: facts, checks, mistakes, markers. Never counted against a student."""
 
 
 class UsageError(DeepgradeError):

@@ -1,5 +1,6 @@
 """The facts of an assignment: what is read, and that whatever is wrong is one message with file and key."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -242,7 +243,7 @@ def test_a_wrong_fact_is_refused_by_file_and_key(course: Path, old: str, new: st
     file = edited(course, "assignment.toml", old, new)
     with pytest.raises(GraderError, match=message) as caught:
         load_assignment("net", course)
-    assert str(caught.value).startswith(f"{file}: ")
+    assert re.match(rf"{re.escape(str(file))}(:\d+)?: ", str(caught.value))
 
 
 def test_an_assignment_without_tasks_is_refused(course: Path) -> None:
@@ -296,6 +297,18 @@ def test_names_are_those_of_folders_with_facts(course: Path) -> None:
 def test_a_root_without_assignments_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has no folder assignments/"):
         find_root(tmp_path)
+
+
+def test_the_line_of_a_wrong_entry_is_told(course: Path) -> None:
+    lines = FACTS.splitlines()
+    edited(course, "assignment.toml", 'b = "that"', "b = 2")
+    line = lines.index('options = { a = "this", b = "that" }') + 1
+    with pytest.raises(GraderError, match=rf"assignment\.toml:{line}: \[quiz 1.options\] b must be text"):
+        load_assignment("net", course)
+    edited(course, "assignment.toml", "b = 2", 'b = "that"')
+    edited(course, "mistakes.toml", 'name = "twice"', 'name = "no-bias"')
+    with pytest.raises(GraderError, match=r"mistakes\.toml:10: \[mistake 2\] another mistake is called 'no-bias'"):
+        load_mistakes(load_assignment("net", course))
 
 
 def test_the_root_is_beside_the_package_unless_it_is_given(course: Path) -> None:
@@ -399,7 +412,7 @@ def test_a_wrong_mistake_is_refused(course: Path, old: str, new: str, message: s
     file = edited(course, "mistakes.toml", old, new)
     with pytest.raises(GraderError, match=message) as caught:
         load_mistakes(load_assignment("net", course))
-    assert str(caught.value).startswith(f"{file}: ")
+    assert re.match(rf"{re.escape(str(file))}(:\d+)?: ", str(caught.value))
 
 
 def mistake(*edits: tuple[str, str]) -> Mistake:

@@ -3,6 +3,7 @@
 import io
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 from rich.console import Console
 
 from autograder.assignment import Task
-from autograder.audit import Audit, Verdict, audit
+from autograder.audit import Audit, Verdict, _audit, audit
 from autograder.audit.report import show_audit
 from autograder.audit.trivial import KINDS, worthless_source
 from autograder.errors import GraderError
-from autograder.results import Outcome
+from autograder.grading import Options
+from autograder.results import Line, Outcome, Run
 
 COURSE = Path(__file__).parent / "course"
 COMPILED = shutil.ignore_patterns("__pycache__")
@@ -130,6 +132,7 @@ def damage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Audit, list[Verdic
     room.mkdir(parents=True)
     reference = (course / "solutions" / "mini.py").read_text()
     (room / "sums.py").write_text(reference.replace("return 2 * x", "return x + x"))
+    (room / "unclosed.py").write_text(f"print(\n{reference}")
     (room / "wrong.py").write_text(reference.replace("return torch.relu(self.fc(x))", "return self.fc(x)"))
     hostile = room.with_name("hostile")
     hostile.mkdir()
@@ -151,20 +154,25 @@ FOUND = {
         "worthless double: input": "passes test_double",
     },
     "a mistake that loses less than it says": {"mistake claims-too-much": "passes test_layer"},
-    "a mistake that loses another check": {"mistake claims-another": "passes test_layer; loses test_scale"},
+    "a mistake that loses another check": {
+        "mistake claims-another": "passes test_layer; loses test_scale (test_scale: scale_forward(x=float64[5, 3], "
+        "w=float64[3]) dw of scale_backward: 3 of 3 values differ"
+    },
     "a mistake that is none": {"mistake is-none": "passes test_scale"},
     "a hostile submission that earns what it does not solve": {
         "hostile solves_more": "passes test_double, test_double_worked_example, test_keeps_float32, "
         "test_quiz[q1], test_quiz[q2]"
     },
-    "a variant that is not correct": {"variant wrong": "loses test_layer"},
+    "a variant that is not correct": {"variant wrong": "loses test_layer (test_layer: Layer(3, 4)"},
+    "a variant that cannot be parsed": {"variant unclosed": "cannot be parsed: '(' was never closed, line 1"},
 }
 
 
 @pytest.mark.parametrize("expected", FOUND.values(), ids=FOUND.keys())
 def test_what_is_wrong_is_found(damage: tuple[Audit, list[Verdict]], expected: dict[str, str]) -> None:
+    """What is lost is followed by what the student would read."""
     found = problems(damage[1])
-    assert {name: found.get(name) for name in expected} == expected
+    assert {name: found[name][: len(told)] for name, told in expected.items()} == expected
 
 
 def test_nothing_else_is_found(damage: tuple[Audit, list[Verdict]]) -> None:
@@ -187,7 +195,7 @@ def test_the_report_counts_and_names_exceptions(damage: tuple[Audit, list[Verdic
     shown = io.StringIO()
     assert show_audit(replayed, Console(file=shown, width=120), "claims", messages=True, matrix=True) == 2
     text = shown.getvalue()
-    assert "mistake claims-another (seed 1): passes test_layer; loses test_scale" in text
+    assert "mistake claims-another (seed 1): passes test_layer; loses test_scale (test_scale: scale_forward(" in text
     assert "[claims-too-much] It loses one of the two." in text
     crosses = {line.split()[0]: line.count("×") for line in text.splitlines() if "×" in line}
     assert crosses == {"claims-too-much": 1, "claims-another": 1}
@@ -218,14 +226,84 @@ def test_a_mistake_that_cannot_be_made_is_refused(course: Path, old: str, new: s
 
 def test_a_check_that_the_reference_fails_is_found(course: Path) -> None:
     damaged(course, PUBLIC, "[2.0, 4.0, 6.0]", "[2.0, 4.0, 7.0]")
-    found = problems(audit("mini", course).run(select="reference"))
-    assert found == {"reference solution": "loses test_double_worked_example"}
+    heard: list[Verdict] = []
+    found = problems(audit("mini", course).run(heard.append))
+    assert found.keys() == {"reference solution"}
+    assert found["reference solution"].startswith("loses test_double_worked_example (test_double_worked_example: ")
+    assert len(heard) == 1, "nothing else is graded: all of it would lose the same"
 
 
-def test_a_fault_of_the_grader_is_an_exception_too(course: Path) -> None:
-    damaged(course, HIDDEN, 'agrees.pair("scale", draw(5, 3), draw(3))', "undefined_name")
-    found = problems(audit("mini", course).run(select="reference"))
-    assert found["reference solution"].startswith("fault: NameError")
+STUMBLES = {
+    "a name that is nothing": ("undefined_name", "NameError: name 'undefined_name' is not defined"),
+    "a plain assert": (
+        "x = draw(5, 3)\n    assert x.shape == (3, 5)",
+        "AssertionError: assert x.shape == (3, 5), where x.shape is (5, 3)",
+    ),
+    "a plain assert about a call": ("assert len(draw(5)) == 4", "AssertionError: assert len(draw(5)) == 4"),
+    "a fixture of its own that fails": ("assert broken", "ZeroDivisionError: division by zero"),
+    "an unknown task": (
+        'agrees.pair("scael", draw(5, 3), draw(3))',
+        "GraderError: mini: assignment.toml has no [pairs.scael]",
+    ),
+}
+BROKEN = """
+@pytest.fixture
+def broken():
+    return 1 / 0
+"""
+
+
+@pytest.mark.parametrize(("body", "told"), STUMBLES.values(), ids=STUMBLES.keys())
+def test_a_check_that_stumbles_is_named_with_its_line(course: Path, body: str, told: str) -> None:
+    damaged(course, HIDDEN, 'agrees.pair("scale", draw(5, 3), draw(3))', body)
+    if "broken" in body:
+        damaged(course, HIDDEN, "def test_scale(agrees, draw):", "def test_scale(agrees, draw, broken):")
+    damaged(course, HIDDEN, "import pytest\n", f"import pytest\n{BROKEN}")
+    found = problems(audit("mini", course).run())
+    assert found.keys() == {"reference solution"}
+    assert found["reference solution"].startswith(f"fault: {told}")
+    assert "hidden/test_hidden.py:" in found["reference solution"]
+
+
+def test_a_fixture_that_only_pytest_can_miss_is_named_with_its_file(course: Path) -> None:
+    """Parameters that are not written where they are used cannot be read beforehand."""
+    damaged(course, HIDDEN, 'parametrize("shape", ', "parametrize(SHAPE, ")
+    damaged(course, HIDDEN, "import pytest\n", "import pytest\n\nSHAPE = 'shape'\n")
+    damaged(course, HIDDEN, "(agrees, draw, shape)", "(agrees, drawn, shape)")
+    found = problems(audit("mini", course).run())
+    told = "there is no fixture 'drawn' (hidden/test_hidden.py)"
+    assert found == {
+        "reference solution": f"fault: FixtureLookupError: {told}\n(Case vector; 2 of 2 cases do not pass.)"
+    }
+
+
+@pytest.mark.parametrize("steadies", [1, 2, None])
+def test_a_race_that_right_code_lost_is_repeated_alone_before_it_is_believed(
+    whole: tuple[Audit, list[Verdict], list[Verdict]], monkeypatch: pytest.MonkeyPatch, steadies: int | None
+) -> None:
+    """`steadies`: the repetition from which on the machine is quiet."""
+    real = next(verdict.run for verdict in whole[1] if verdict.subject.kind == "reference")
+    asked: list[tuple[str, ...]] = []
+
+    def busy(*arguments: Any, options: Options, **more: Any) -> Run:
+        asked.append(options.select)
+        quiet = steadies is not None and len(asked) > steadies
+        slow = [line if line.kind != "race" or quiet else lost(line) for line in real.lines]
+        return replace(real, lines=tuple(slow), seed=options.seed or 0)
+
+    def lost(line: Line) -> Line:
+        return replace(line, outcome=Outcome.FAILED, score=0, message="slow")
+
+    monkeypatch.setattr(_audit, "grade", busy)
+    verdict, *others = audit("mini", COURSE).run(select="reference")
+    races = tuple(line.check for line in real.lines if line.kind == "race")
+    assert races and not others
+    assert asked == [(), *[races] * (steadies or 2)]
+    if steadies is None:
+        assert verdict.problems == (f"loses {', '.join(races)} ({races[0]}: slow)",)
+    else:
+        said = f"{', '.join(races)}: lost while others were graded, passed alone (attempt {steadies})"
+        assert (verdict.problems, verdict.notes) == ((), (said,))
 
 
 def test_each_seed_is_a_grading_of_its_own(course: Path) -> None:

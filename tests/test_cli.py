@@ -36,8 +36,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "autograder", root / "autograder", ignore=PACKAGE)
     for room in ("assignments", "solutions"):
         shutil.copytree(COURSE / room, root / room, ignore=PACKAGE)
-    for name in ("pyproject.toml", "constraints.txt"):
-        shutil.copy(ROOT / name, root / name)
+    for file in (ROOT / "pyproject.toml", ROOT / "constraints.txt", COURSE / "course.toml"):
+        shutil.copy(file, root / file.name)
     return root
 
 
@@ -120,7 +120,7 @@ def test_a_submission_that_cannot_be_read_is_2_and_has_results(run: Run, tmp_pat
     assert no_traceback(done)
 
 
-def test_a_fault_of_ours_is_3(run: Run, course: Path, tmp_path: Path) -> None:
+def test_an_assignment_that_is_not_in_order_is_65(run: Run, course: Path, tmp_path: Path) -> None:
     facts = course / "assignments" / "mini" / "assignment.toml"
     whole = facts.read_text()
     try:
@@ -128,7 +128,7 @@ def test_a_fault_of_ours_is_3(run: Run, course: Path, tmp_path: Path) -> None:
         done = run("grade", "mini", "solutions/mini.py", "--out", str(tmp_path))
     finally:
         facts.write_text(whole)
-    assert done.returncode == 3
+    assert done.returncode == 65
     assert "titel" in done.stderr
     assert "title" in done.stderr
     assert no_traceback(done)
@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_written_is_3_and_named_and_the_result_is_shown_
 
 
 def test_starter_builds_and_check_finds_drift(run: Run, course: Path) -> None:
-    assert run("starter", "--check").returncode == 3, "nothing is built yet"
+    assert run("starter", "--check").returncode == 65, "nothing is built yet"
     built = run("starter")
     assert (built.returncode, built.stdout) == (0, "built student_starter/mini\n")
     assert run("starter", "--check", "mini").returncode == 0
@@ -157,7 +157,7 @@ def test_starter_builds_and_check_finds_drift(run: Run, course: Path) -> None:
     stub.write_text(stub.read_text() + "# changed by hand\n")
     (stub.parent / "stray.py").write_text("")
     done = run("starter", "--check")
-    assert done.returncode == 3
+    assert done.returncode == 65
     assert f"{stub} is not what would be built" in done.stderr
     assert "stray.py is not part of the starter" in done.stderr
     assert stub.read_text().endswith("# changed by hand\n"), "checking writes nothing"
@@ -174,9 +174,10 @@ def test_a_new_assignment_is_released_and_one_with_exceptions_is_not(run: Run, c
     mistakes = course / "assignments" / "hopfield" / "mistakes.toml"
     mistakes.write_text(mistakes.read_text().replace('"test_scale", ', ""))
     done = run("release", "hopfield", "--out", str(tmp_path / "again"))
-    assert done.returncode == 3
+    assert done.returncode == 65
     assert "loses test_scale" in done.stdout
     assert "hopfield is not released: its audit has exceptions" in done.stderr
+    assert no_traceback(done)
     assert not (tmp_path / "again").exists()
 
 

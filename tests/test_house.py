@@ -262,12 +262,6 @@ def test_a_pin_is_within_what_is_declared(requirement: Requirement) -> None:
     assert [each.operator for each in requirement.specifier] == [">="], "a lower bound, and no upper one"
 
 
-def test_everything_in_the_package_that_is_no_python_is_shipped() -> None:
-    patterns = PROJECT["tool"]["setuptools"]["package-data"]["*"]
-    files = [path for path in tracked_files() if PACKAGE in path.parents and path.suffix != ".py"]
-    assert [path.name for path in files if not any(path.match(pattern) for pattern in patterns)] == []
-
-
 def test_the_module_can_be_run() -> None:
     done = ran(sys.executable, "-m", "autograder", "--version")
     assert done.stdout.strip().startswith("deepgrade, version ")

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from autograder.assignment import Assignment, assignment_names, load_assignment, suite_digest
-from autograder.errors import GraderError
-from autograder.release import Bundle, bundles, write_bundles
+from autograder.errors import AuthoringError, GraderError
+from autograder.release import Bundle, bundles, prove, write_bundles
+from autograder.starter import build
 
 COURSE = Path(__file__).parent / "course"
 ROOT = COURSE.parents[1]
@@ -82,7 +83,7 @@ def test_another_assignment_gives_other_bytes(made: dict[str, Bundle], course: P
 
 
 def test_bundles_are_written_where_they_are_wanted(made: dict[str, Bundle], tmp_path: Path) -> None:
-    written = write_bundles(MINI, tmp_path / "new" / "folder")
+    written = write_bundles(bundles(MINI), tmp_path / "new" / "folder")
     assert [path.name for path in written] == [bundle.name for bundle in made.values()]
     assert written[0].read_bytes() == made["starter"].data()
 
@@ -147,7 +148,7 @@ def test_a_docstring_that_holds_the_solution_is_refused(course: Path) -> None:
     replaced(course, "    return 2 * x", LONG)
     quoted = f'"""Twice x, any shape.\n\n{LONG}\n    """'
     assignment = replaced(course, '"""Twice x, any shape."""', quoted)
-    with pytest.raises(GraderError, match="the starter bundle would hold the solution of double"):
+    with pytest.raises(GraderError, match="which students get, would hold the solution of double"):
         bundles(assignment)
 
 
@@ -165,8 +166,69 @@ def test_a_file_that_holds_the_solution_is_refused(course: Path, name: str, text
     clean = path.read_text()
     bundles(assignment)
     path.write_text(clean + text)
-    with pytest.raises(GraderError, match="the starter bundle would hold the solution of double"):
+    with pytest.raises(GraderError, match="which students get, would hold the solution of double"):
         bundles(assignment)
+
+
+def test_a_single_line_of_a_solution_is_refused_too_unless_the_stub_has_it(course: Path) -> None:
+    line = "y = np.multiply(x, np.full_like(x, 2.0))"
+    assignment = replaced(course, "    return 2 * x", f"    {line}\n    return y")
+    handout = course / "assignments" / "mini" / "handout.md"
+    handout.write_text(handout.read_text() + f"\nFor instance, `{line.replace(' ', '')}`.\n")
+    with pytest.raises(AuthoringError, match=r"which students get, would hold line \d+ of mini\.py"):
+        build(assignment)
+    build(replaced(course, '"""Twice x, any shape."""', f'"""Twice x: {line}."""'))
+
+
+# Tried out --------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_in_order_passes_its_trial(made: dict[str, Bundle]) -> None:
+    prove(MINI, made.values())
+
+
+PUBLIC = "public/test_public.py"
+UNPROVEN = {
+    "a check that imports the solution": (
+        PUBLIC,
+        "import numpy as np\n",
+        "import numpy as np\nfrom solutions.mini import double\n",
+        "test_double_worked_example does not run on the solution",
+    ),
+    "a check that the solution fails": (PUBLIC, "4.0, 6.0]", "4.0, 7.0]", "worked_example fails on the solution"),
+    "a check that the stub passes": (
+        PUBLIC,
+        "    expect(student.double(np.array([1.0, 2.0, 3.0])), np.array([2.0, 4.0, 6.0]))",
+        "    assert student and expect",
+        "test_double_worked_example passes on the stub",
+    ),
+    "a check that stumbles": (
+        PUBLIC,
+        "    expect(student.double(np.array([1.0, 2.0, 3.0])), np.array([2.0, 4.0, 6.0]))",
+        "    expect(student.double(undefined), 1)",
+        "test_double_worked_example stumbles on the solution",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "old", "new", "told"), UNPROVEN.values(), ids=UNPROVEN.keys())
+def test_a_release_that_would_embarrass_is_refused(course: Path, name: str, old: str, new: str, told: str) -> None:
+    path = course / "assignments" / "mini" / name
+    assert path.read_text().count(old) == 1
+    path.write_text(path.read_text().replace(old, new))
+    assignment = load_assignment("mini", course)
+    with pytest.raises(AuthoringError, match=told):
+        prove(assignment, bundles(assignment))
+
+
+def test_a_stub_that_cannot_be_imported_is_refused(course: Path) -> None:
+    """An import that the file has and the notebook loses, since it stands below the first task."""
+    assignment = replaced(
+        course, "### BEGIN SOLUTION mini.quiz", "LIMIT = undefined_at_import\n### BEGIN SOLUTION mini.quiz"
+    )
+    with pytest.raises(AuthoringError, match=r"mini: (the notebook|the public check)") as caught:
+        prove(assignment, bundles(assignment))
+    assert "undefined_at_import" in caught.value.help
 
 
 @pytest.mark.parametrize("name", assignment_names())
@@ -206,7 +268,7 @@ def test_the_autograder_holds_what_grading_needs(made: dict[str, Bundle]) -> Non
 def test_the_autograder_holds_nothing_else(made: dict[str, Bundle]) -> None:
     top = {path.partition("/")[0] for path in made["autograder"].files}
     scripts = {"setup.sh", "run_autograder"}
-    settings = {"constraints.txt", "requirements.txt", "deepgrade.json"}
+    settings = {"constraints.txt", "requirements.txt", "deepgrade.json", "course.toml"}
     assert top == {"autograder", "assignments", "solutions"} | scripts | settings
     endings = {Path(path).suffix for path in made["autograder"].files} - {""}
     assert endings <= {".py", ".toml", ".json", ".css", ".html", ".j2", ".txt", ".sh"}

@@ -1,12 +1,26 @@
 """The facts of an assignment, read once from its folder into frozen dataclasses.
 
-`assignment.toml` says what students hand in and which tasks it has, `mistakes.toml` which wrong answers are known, and
-the decorators of the checks what each is worth. Whatever is misspelt, missing or contradictory is one GraderError that
-names file and key. The local checker that students get ships this room: standard library only, and no code of an
-assignment is run.
+`course.toml` says what holds for the whole course, `assignment.toml` what students hand in and which tasks it has,
+`mistakes.toml` which wrong answers are known, and the decorators of the checks what each is worth. Whatever is
+misspelt, missing or contradictory is one AuthoringError that names file, line and key. `review` says what is wrong with
+an assignment by its files alone. The local checker that students get ships this room: standard library only, and no
+code of an assignment is run.
 """
 
 from autograder.assignment._checks import KINDS, CheckFacts, is_chosen, points
+from autograder.assignment._course import (
+    DEVICES,
+    SCORING,
+    SECRET,
+    Course,
+    Dates,
+    Late,
+    Packages,
+    RateLimit,
+    assignment_names,
+    find_root,
+    load_course,
+)
 from autograder.assignment._facts import (
     COST_FIGURES,
     QUIZ,
@@ -18,28 +32,37 @@ from autograder.assignment._facts import (
     Ranking,
     Targets,
     Task,
-    assignment_names,
-    find_root,
     load_assignment,
     read_assignment,
     suite_digest,
 )
 from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
+from autograder.assignment._review import FULL, Remark, platform_seconds, review
 from autograder.assignment._table import Table
 
 __all__ = [
     "COST_FIGURES",
+    "DEVICES",
+    "FULL",
     "KINDS",
     "QUIZ",
+    "SCORING",
+    "SECRET",
     "Assignment",
     "CheckFacts",
     "Costs",
+    "Course",
+    "Dates",
     "Edit",
+    "Late",
     "Limits",
     "Mistake",
+    "Packages",
     "Pair",
     "Question",
     "Ranking",
+    "RateLimit",
+    "Remark",
     "Table",
     "Targets",
     "Task",
@@ -47,9 +70,12 @@ __all__ = [
     "find_root",
     "is_chosen",
     "load_assignment",
+    "load_course",
     "load_mistakes",
     "mistaken_source",
+    "platform_seconds",
     "points",
     "read_assignment",
+    "review",
     "suite_digest",
 ]

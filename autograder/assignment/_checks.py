@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autograder.assignment._course import VISIBILITIES
 from autograder.assignment._facts import QUIZ, Assignment
-from autograder.errors import GraderError, did_you_mean
+from autograder.errors import AuthoringError, did_you_mean
 from autograder.syntax import parse
 
 KINDS = ("agreement", "property", "dtype", "cost", "race", "quiz")
-VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
 WEIGHTS = ("weight", "partial_credit")  # of the two the outer one wins, as in gradescope_utils
 
 
@@ -35,18 +35,20 @@ def points(assignment: Assignment) -> tuple[CheckFacts, ...]:
     """All checks and what they are worth: public, hidden, then the quiz with one point a question. Nothing is run.
 
     Raises:
-        GraderError: a check has no weight, task or docstring, names an unknown task or kind, or has another's name.
+        AuthoringError: a check has no weight, task or docstring, names an unknown task or kind, or has another's name.
     """
     checks: dict[str, CheckFacts] = {}
     for room in ("public", "hidden"):
         for file in sorted((assignment.folder / room).glob("test_*.py")):
             for check in _checks_in(file, assignment, is_public=room == "public"):
                 if check.name in checks:
-                    raise GraderError(f"{file}: another check of this assignment is called {check.name!r} too")
+                    raise AuthoringError(f"{file}: another check of this assignment is called {check.name!r} too")
                 checks[check.name] = check
     for position, question in enumerate(assignment.quiz, start=1):
         name, title = f"test_quiz[{question.id}]", f"quiz {question.id}: {question.question}"
-        checks[name] = CheckFacts(name, f"0.{position}", 1, QUIZ, QUIZ, title, is_public=False)
+        checks[name] = CheckFacts(
+            name, f"0.{position}", 1, QUIZ, QUIZ, title, is_public=False, visibility=assignment.visibility
+        )
     return tuple(checks.values())
 
 
@@ -59,28 +61,28 @@ def _checks_in(file: Path, assignment: Assignment, *, is_public: bool) -> Iterat
     try:
         module = parse(file.read_bytes(), filename=str(file))
     except (SyntaxError, ValueError) as error:
-        raise GraderError(f"{file}: cannot be parsed ({error})") from error
+        raise AuthoringError(f"{file}: cannot be parsed ({error})") from error
     for node in module.body:
         if isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
-            raise GraderError(f"{file}:{node.lineno}: checks are functions; {node.name} is a class")
+            raise AuthoringError(f"{file}:{node.lineno}: checks are functions; {node.name} is a class")
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
             yield _check(node, f"{file}:{node.lineno}: {node.name}", assignment, is_public=is_public)
 
 
 def _check(node: ast.FunctionDef, where: str, assignment: Assignment, *, is_public: bool) -> CheckFacts:
-    decorators = [(_last_name(call.func), call) for call in node.decorator_list if isinstance(call, ast.Call)]
+    decorators = [(last_name(call.func), call) for call in node.decorator_list if isinstance(call, ast.Call)]
     calls = dict(reversed(decorators))
     weight = _argument(calls, next((name for name, _ in decorators if name in WEIGHTS), ""), where)
     if not isinstance(weight, int | float) or isinstance(weight, bool) or not weight >= 0:
-        raise GraderError(f"{where} needs a weight that is a number and not negative, as in @weight(2)")
+        raise AuthoringError(f"{where} needs a weight that is a number and not negative, as in @weight(2)")
     if "task" not in calls:
-        raise GraderError(f'{where} does not say which task it checks, as in @pytest.mark.task("name")')
+        raise AuthoringError(f'{where} does not say which task it checks, as in @pytest.mark.task("name")')
     task, kind = _argument(calls, "task", where), _argument(calls, "task", where, "kind") or "agreement"
     _refuse_unknown(task, assignment.tasks, f"{where}: there is no task")
     _refuse_unknown(kind, KINDS, f"{where}: there is no kind of check")
     title = (ast.get_docstring(node) or "").partition("\n")[0].strip()
     if not title:
-        raise GraderError(f"{where} needs a docstring, whose first line is the check's name in the results")
+        raise AuthoringError(f"{where} needs a docstring, whose first line is the check's name in the results")
     return CheckFacts(
         name=node.name,
         number=str(_argument(calls, "number", where) or ""),
@@ -89,14 +91,14 @@ def _check(node: ast.FunctionDef, where: str, assignment: Assignment, *, is_publ
         kind=kind,
         title=title,
         is_public=is_public,
-        visibility=_visibility(calls, where),
+        visibility=_visibility(calls, where, "visible" if is_public else assignment.visibility),
         tags=_tags(calls),
         hide_errors=(_argument(calls, "hide_errors", where) or "Test failed") if "hide_errors" in calls else None,
     )
 
 
-def _visibility(calls: dict[str, ast.Call], where: str) -> str:
-    visibility = _argument(calls, "visibility", where) or "visible"
+def _visibility(calls: dict[str, ast.Call], where: str, default: str) -> str:
+    visibility = _argument(calls, "visibility", where) or default
     _refuse_unknown(visibility, VISIBILITIES, f"{where}: there is no visibility")
     return str(visibility)
 
@@ -105,7 +107,7 @@ def _tags(calls: dict[str, ast.Call]) -> tuple[str, ...]:
     return tuple(str(ast.literal_eval(tag)) for tag in calls["tags"].args) if "tags" in calls else ()
 
 
-def _last_name(node: ast.expr) -> str:
+def last_name(node: ast.expr) -> str:
     """`weight` for both `weight(2)` and `decorators.weight(2)`."""
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
@@ -119,9 +121,9 @@ def _argument(calls: dict[str, ast.Call], decorator: str, where: str, key: str =
     try:
         return ast.literal_eval(values[0]) if values else None
     except ValueError as error:
-        raise GraderError(f"{where}: the arguments of @{decorator} must be plain values") from error
+        raise AuthoringError(f"{where}: the arguments of @{decorator} must be plain values") from error
 
 
 def _refuse_unknown(word: Any, known: Iterable[str], complaint: str) -> None:
     if word not in known:
-        raise GraderError(f"{complaint} {word!r}{did_you_mean(str(word), known)}")
+        raise AuthoringError(f"{complaint} {word!r}{did_you_mean(str(word), known)}")

@@ -1,12 +1,13 @@
-"""`assignment.toml` as frozen dataclasses, and where assignments lie."""
+"""`assignment.toml` as frozen dataclasses."""
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from autograder.assignment._course import assignment_names, find_root, load_course
 from autograder.assignment._table import Table
-from autograder.errors import GraderError, UsageError, did_you_mean
+from autograder.errors import AuthoringError, UsageError, did_you_mean
 
 QUIZ = "quiz"  # the task that the quiz's checks belong to
 
@@ -96,7 +97,8 @@ class Assignment:
     """Everything `assignment.toml` says, and where the assignment's files lie.
 
     `preload` names public modules that the warm process imports once, since student code or helpers would need them
-    in every check (running a module on the meta device imports torch._dynamo, 1.2 s).
+    in every check (running a module on the meta device imports torch._dynamo, 1.2 s). `visibility` is the course's, for
+    hidden checks that do not say their own.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Assignment:
     races: dict[str, Targets] = field(default_factory=dict)
     gpu_races: dict[str, Targets] = field(default_factory=dict)
     leaderboard: tuple[Ranking, ...] = ()
+    visibility: str = "visible"
 
     @property
     def public_names(self) -> tuple[str, ...]:
@@ -124,14 +127,14 @@ class Assignment:
         """The task that a function, a class or a pair (`conv2d` for `conv2d_forward`) belongs to.
 
         Raises:
-            GraderError: no task has that name; a check asked for something outside the contract.
+            AuthoringError: no task has that name; a check asked for something outside the contract.
         """
         in_contract = {name: task for task in self.tasks.values() for name in task.functions}
         for name in (public_name, f"{public_name}_forward" if public_name in self.pairs else ""):
             if name in in_contract:
                 return in_contract[name]
         known = [*in_contract, *self.pairs]
-        raise GraderError(f"{self.name}: no task has a {public_name!r}{did_you_mean(public_name, known)}")
+        raise AuthoringError(f"{self.name}: no task has a {public_name!r}{did_you_mean(public_name, known)}")
 
 
 def suite_digest(assignment: Assignment) -> str:
@@ -142,42 +145,26 @@ def suite_digest(assignment: Assignment) -> str:
     return digest.hexdigest()
 
 
-def find_root(root: Path | str | None = None) -> Path:
-    """The folder that holds assignments/ and solutions/: `root`, or else the one the package lies in.
-
-    Raises:
-        UsageError: it has no assignments/ folder.
-    """
-    folder = Path(root) if root is not None else Path(__file__).resolve().parents[2]
-    if not (folder / "assignments").is_dir():
-        raise UsageError(f"{folder} has no folder assignments/", help="Name the folder of the course, which has one.")
-    return folder.resolve()
-
-
-def assignment_names(root: Path | str | None = None) -> tuple[str, ...]:
-    """Names of all assignments under `root`, sorted."""
-    return tuple(sorted(file.parent.name for file in (find_root(root) / "assignments").glob("*/assignment.toml")))
-
-
 def load_assignment(name: str, root: Path | str | None = None) -> Assignment:
     """Read the facts of one assignment.
 
     Raises:
         UsageError: there is no such assignment; the message lists those there are.
-        GraderError: its assignment.toml is wrong; the message names the key.
+        AuthoringError: its assignment.toml, or the course.toml, is wrong; the message names the key.
     """
     base, names = find_root(root), assignment_names(root)
     if name not in names:
         listed = ", ".join(names) or "none"
         raise UsageError(f"there is no assignment {name!r}{did_you_mean(name, names)}", help=f"There are: {listed}.")
-    return read_assignment(base / "assignments" / name, base / "solutions" / f"{name}.py")
+    assignment = read_assignment(base / "assignments" / name, base / "solutions" / f"{name}.py")
+    return replace(assignment, visibility=load_course(base).visibility)
 
 
 def read_assignment(folder: Path, solution: Path | None = None) -> Assignment:
     """Read `folder/assignment.toml`, wherever the folder lies: a student's copy has no solution elsewhere.
 
     Raises:
-        GraderError: the file is missing or wrong; the message names the key.
+        AuthoringError: the file is missing or wrong; the message names the key.
     """
     table = Table.read(folder / "assignment.toml")
     tasks = {name: _task(name, entry) for name, entry in table.table("tasks").tables()}

@@ -6,7 +6,7 @@ from itertools import pairwise
 from autograder.assignment._checks import points
 from autograder.assignment._facts import QUIZ, Assignment
 from autograder.assignment._table import Table
-from autograder.errors import GraderError, did_you_mean
+from autograder.errors import AuthoringError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def load_mistakes(assignment: Assignment) -> tuple[Mistake, ...]:
     """The assignment's known wrong answers; none if it has no mistakes.toml.
 
     Raises:
-        GraderError: an entry is wrong, or names a task or a check that does not exist.
+        AuthoringError: an entry is wrong, or names a task or a check that does not exist.
     """
     file = assignment.folder / "mistakes.toml"
     if not file.exists():
@@ -93,18 +93,18 @@ def mistaken_source(reference_source: str, mistake: Mistake) -> str:
     """The reference with one mistake made in it.
 
     Raises:
-        GraderError: a `find` does not occur exactly once in the reference, or two of them overlap.
+        AuthoringError: a `find` does not occur exactly once in the reference, or two of them overlap.
     """
     places = []
     for edit in mistake.edits:
         start = reference_source.find(edit.find)
         if start < 0 or reference_source.find(edit.find, start + 1) >= 0:
             times = "more than once" if start >= 0 else "nowhere"
-            raise GraderError(f"mistake {mistake.name!r}: find occurs {times} in the reference: {edit.find!r}")
+            raise AuthoringError(f"mistake {mistake.name!r}: find occurs {times} in the reference: {edit.find!r}")
         places.append((start, start + len(edit.find), edit.replace))
     places.sort(reverse=True)  # from the end, so that earlier places stay valid
     if any(earlier[1] > later[0] for later, earlier in pairwise(places)):
-        raise GraderError(f"mistake {mistake.name!r}: two of its edits overlap in the reference")
+        raise AuthoringError(f"mistake {mistake.name!r}: two of its edits overlap in the reference")
     for start, end, replace in places:
         reference_source = reference_source[:start] + replace + reference_source[end:]
     return reference_source

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 from autograder.assignment import (
+    FULL,
     QUIZ,
     Assignment,
     CheckFacts,
@@ -32,7 +34,8 @@ from autograder.results import Line, Outcome, Run
 from autograder.starter import build
 from autograder.syntax import parse
 
-FULL = 100.0
+REPEATS = 2  # of a race that was lost unexpectedly
+LONGEST = 400  # characters of a message
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a subject: what was wrong with its result, if anything."""
+    """What came of a subject: what was wrong with its result, if anything, and what was repeated."""
 
     subject: Subject
     run: Run
     problems: tuple[str, ...]
     seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def lost(self) -> tuple[Line, ...]:
@@ -126,7 +130,11 @@ class Audit:
         return Subject("hostile", path.stem, source, lost, exact=False, select=attacked_checks(source, self.assignment))
 
     def run(self, report: Callable[[Verdict], None] = lambda verdict: None, select: str = "") -> list[Verdict]:
-        """Grade everything; `report` hears each verdict as it is reached."""
+        """Grade everything; `report` hears each verdict as it is reached.
+
+        Nothing but the reference is graded where that loses anything: the rest would say the same again and again. A
+        race that right code lost while others were graded is repeated alone before it is believed.
+        """
         jobs = [
             (subject, seed)
             for subject in self.subjects()
@@ -138,43 +146,94 @@ class Audit:
             TemporaryDirectory(prefix="deepgrade-audit-") as folder,
             ThreadPoolExecutor(self.workers) as pool,
         ):
-            futures = [
-                pool.submit(self._grade, engine, Path(folder) / str(index), *job) for index, job in enumerate(jobs)
-            ]
-            try:
-                verdicts = []
-                for future in futures:
-                    verdicts.append(future.result())
-                    report(verdicts[-1])
+            grade_one = partial(self._grade, engine, Path(folder))
+            ahead = [job for job in jobs if job[0].kind == "reference"]
+            verdicts = [self._settled(verdict, grade_one) for verdict in self._graded(pool, grade_one, ahead, report)]
+            if any(verdict.run.status != "graded" or verdict.lost for verdict in verdicts):
                 return verdicts
-            finally:
-                for future in futures:
-                    future.cancel()
+            verdicts += self._graded(pool, grade_one, jobs[len(ahead) :], report)
+            return [self._settled(verdict, grade_one) for verdict in verdicts]
 
-    def _grade(self, engine: Engine, folder: Path, subject: Subject, seed: int) -> Verdict:
-        folder.mkdir()
+    @staticmethod
+    def _graded(
+        pool: ThreadPoolExecutor,
+        grade_one: Callable[[Subject, int], Verdict],
+        jobs: list[tuple[Subject, int]],
+        report: Callable[[Verdict], None],
+    ) -> Iterator[Verdict]:
+        futures = [pool.submit(grade_one, *job) for job in jobs]
+        try:
+            for future in futures:
+                verdict = future.result()
+                report(verdict)
+                yield verdict
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def _grade(self, engine: Engine, room: Path, subject: Subject, seed: int, select: tuple[str, ...] = ()) -> Verdict:
+        folder = Path(mkdtemp(dir=room))
         path = folder / f"{self.assignment.deliverable}.py"
         path.write_text(subject.source)
         started = time.monotonic()
         root = self.assignment.folder.parents[1]
-        options = Options(seed=seed, select=subject.select)
+        options = Options(seed=seed, select=select or subject.select)
         run = grade(self.assignment.name, path, root=root, options=options, engine=engine)
         with suppress(OSError):
             path.unlink()
         return Verdict(subject, run, tuple(self._problems(subject, run)), time.monotonic() - started)
 
+    def _settled(self, verdict: Verdict, grade_one: Callable[..., Verdict]) -> Verdict:
+        """The verdict, with races that were lost unexpectedly repeated where nothing else runs."""
+        expected = verdict.subject.lost | verdict.subject.may
+        extra = [line for line in verdict.lost if line.check not in expected] if verdict.subject.exact else []
+        races = tuple(line.check for line in extra if line.kind == "race")
+        for attempt in range(1, REPEATS + 1):
+            if not races or verdict.run.status != "graded":
+                break
+            again = grade_one(verdict.subject, verdict.run.seed, races).run
+            won = {line.check: line for line in again.lines if line.check in races and not _is_lost(line)}
+            if won:
+                lines = tuple(won.get(line.check, line) for line in verdict.run.lines)
+                run = replace(verdict.run, lines=lines)
+                said = f"{', '.join(won)}: lost while others were graded, passed alone (attempt {attempt})"
+                problems, notes = tuple(self._problems(verdict.subject, run)), (*verdict.notes, said)
+                verdict = replace(verdict, run=run, problems=problems, notes=notes)
+            races = tuple(race for race in races if race not in won)
+        return verdict
+
     def _problems(self, subject: Subject, run: Run) -> Iterator[str]:
         if run.status != "graded":
-            yield f"{run.status}: {run.reason}"
+            faults = dict.fromkeys(line.message for line in run.lines if line.outcome is Outcome.FAULT and line.message)
+            yield f"{run.status}: {'; '.join(faults) or run.reason}"
             return
+        if subject.kind in ("reference", "variant", "mistake") and (fault := syntax_error(subject.source)):
+            yield fault
         lost = {line.check for line in run.lines if _is_lost(line)}
         pending = {line.check for line in run.lines if line.outcome.is_pending}
         if kept := sorted(subject.lost - lost - pending):
             yield f"passes {', '.join(kept)}"
         if subject.exact and (extra := sorted(lost - subject.lost - subject.may)):
-            yield f"loses {', '.join(extra)}"
+            yield f"loses {', '.join(extra)}{_why(run, extra[0])}"
         if subject.kind == "reference" and run.max_score != FULL:
             yield f"the points add up to {run.max_score:g}, not {FULL:g}"
+
+
+def _why(run: Run, check: str) -> str:
+    """What the student would read of a lost check, in one line; before it, what would stand at the top."""
+    message = next(line.message for line in run.lines if line.check == check)
+    shown = run.reason or message
+    said = " ".join(shown.split("\n(Case ")[0].split())
+    return f" ({check}: {said[:LONGEST]}{'…' if len(said) > LONGEST else ''})" if said else ""
+
+
+def syntax_error(source: str) -> str:
+    """What cannot be parsed, empty where everything can."""
+    try:
+        parse(source)
+    except SyntaxError as error:
+        return f"cannot be parsed: {error.msg}, line {error.lineno}"
+    return ""
 
 
 def honest_work(source: str) -> set[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.assignment import assignment_names, load_assignment
-from autograder.errors import DeepgradeError
+from autograder.errors import DeepgradeError, UsageError
 from autograder.grading import Options, grade
 from autograder.grading.engine import Engine
 from autograder.sandbox.confine import Confinement
@@ -21,8 +21,8 @@ class Finding:
     fatal: bool = False
 
 
-def examine() -> list[Finding]:
-    """Protections one by one, then a trial: a reference graded for real."""
+def examine(root: Path | None = None) -> list[Finding]:
+    """Protections one by one, then a trial: a reference of the course graded for real."""
     confinement = Confinement.available()
     findings = [
         Finding(True, f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, {_memory_mb()} MiB of memory"),
@@ -33,7 +33,7 @@ def examine() -> list[Finding]:
     weakness = confinement.weakness()
     if weakness is not None:
         return [*findings, Finding(False, weakness, fatal=True)]
-    return [*findings, _trial()]
+    return [*findings, _trial(root)]
 
 
 def _user(confinement: Confinement) -> Finding:
@@ -55,15 +55,19 @@ def _seccomp(confinement: Confinement) -> Finding:
     return Finding(False, "no libseccomp: workers could open sockets and start processes (install libseccomp2)")
 
 
-def _trial() -> Finding:
+def _trial(root: Path | None) -> Finding:
     """A worker on this machine, with everything that it takes."""
-    names = assignment_names()
+    try:
+        names = assignment_names(root)
+    except UsageError as error:
+        return Finding(False, f"no worker was tried: {error.message}")
     if not names:
         return Finding(False, "there is no assignment to try a worker with")
-    assignment = load_assignment(names[0])
+    assignment = load_assignment(names[0], root)
+    options = Options(seed=1, select=("test_quiz",))
     try:
         with Engine() as engine:
-            run = grade(names[0], assignment.solution, options=Options(seed=1, select=("test_quiz",)), engine=engine)
+            run = grade(names[0], assignment.solution, root=root, options=options, engine=engine)
     except DeepgradeError as error:
         return Finding(False, error.message, fatal=True)
     if run.confinement:

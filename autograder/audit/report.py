@@ -39,6 +39,11 @@ def show_audit(audit: Audit, console: Console, only: str = "", *, messages: bool
         console.print(
             f"[red]{escape(where)}[/]: {escape('; '.join(verdict.problems))}", highlight=False, soft_wrap=True
         )
+    for verdict in verdicts:
+        for note in verdict.notes:
+            console.print(escape(f"{verdict.subject.kind} {verdict.subject.name}: {note}"), highlight=False)
+    if any(verdict.subject.kind == "reference" and (verdict.lost or verdict.run.has_fault) for verdict in verdicts):
+        console.print("Nothing else was graded: the reference comes first.", highlight=False)
     if messages:
         _messages(verdicts, console)
     if matrix:

@@ -6,14 +6,16 @@ import json
 import os
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from importlib import metadata
 from pathlib import Path
 
-from autograder.assignment import Assignment, find_root, suite_digest
-from autograder.errors import GraderError, UsageError
+from autograder.assignment import Assignment, Course, load_course, suite_digest
+from autograder.errors import AuthoringError, UsageError
 from autograder.sandbox.confine import LEVELS
-from autograder.starter import build, solution_blocks
+from autograder.starter import build
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 PACKAGE_SUFFIXES = {".py", ".html", ".css", ".json", ".j2"}
@@ -59,22 +61,22 @@ def bundles(assignment: Assignment, secret: str = "") -> tuple[Bundle, ...]:
         secret: of the course, from which the seeds of submissions are derived; by default a hash of what is hidden.
 
     Raises:
-        GraderError: text of the solution would reach students.
+        AuthoringError: text of the solution would reach students.
     """
     made = (
         Bundle(f"{assignment.name}-starter.zip", _starter(assignment)),
         Bundle(f"{assignment.name}-autograder.zip", _autograder(assignment, secret)),
         Bundle(f"{assignment.name}-solution.zip", {assignment.solution.name: assignment.solution.read_bytes()}),
     )
-    _refuse_leaks(assignment, made[0])
+    _refuse_compiled(assignment, made[0])
     return made
 
 
-def write_bundles(assignment: Assignment, folder: Path, secret: str = "") -> list[Path]:
-    """Write the bundles into a folder; returns the files."""
+def write_bundles(made: Iterable[Bundle], folder: Path) -> list[Path]:
+    """Write bundles into a folder; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for bundle in bundles(assignment, secret):
+    for bundle in made:
         path = folder / bundle.name
         path.write_bytes(bundle.data())
         written.append(path)
@@ -97,7 +99,7 @@ def _local_checker() -> bytes:
 
 
 def _autograder(assignment: Assignment, secret: str) -> dict[str, bytes]:
-    root, package = find_root(), PACKAGE
+    package, course = PACKAGE, load_course(assignment.folder.parents[1])
     files = {
         f"autograder/{path.relative_to(package).as_posix()}": path.read_bytes() for path in _package_files(package)
     }
@@ -108,18 +110,33 @@ def _autograder(assignment: Assignment, secret: str) -> dict[str, bytes]:
             for path in sorted(assignment.folder.glob(pattern))
         }
     files[f"solutions/{assignment.name}.py"] = assignment.solution.read_bytes()
-    files["constraints.txt"] = (root / "constraints.txt").read_bytes()
-    files["requirements.txt"] = "\n".join(_requirements(root)).encode() + b"\n"
+    files["course.toml"] = _course_facts(course).encode()
+    files["constraints.txt"] = (package / "release" / "constraints.txt").read_bytes()
+    files["requirements.txt"] = "\n".join([*_requirements(), *course.packages.allowed]).encode() + b"\n"
     config = {
         "assignment": assignment.name,
         "secret": secret or suite_digest(assignment),
-        "torch_index": os.environ.get("TORCH_INDEX", ""),
+        "torch_index": os.environ.get("TORCH_INDEX", course.packages.torch_index),
+        "index": course.packages.index,
         "require": _required(),
     }
     files["deepgrade.json"] = json.dumps(config, indent=1).encode() + b"\n"
     for name in sorted(EXECUTABLE):
         files[name] = (PLATFORM / name).read_bytes()
     return files
+
+
+def _course_facts(course: Course) -> str:
+    """Of course.toml what the platform needs: nobody's dates, names or secret's place."""
+    lines = [
+        f"title = {json.dumps(course.title or 'course', ensure_ascii=False)}",  # a text of TOML is one of JSON
+        f"visibility = {json.dumps(course.visibility)}",
+        f"\n[gradescope]\nminutes = {course.platform / timedelta(minutes=1)}",
+    ]
+    if (limit := course.rate_limit) is not None:
+        hours = limit.within / timedelta(hours=1)
+        lines.append(f"\n[rate_limit]\nsubmissions = {limit.submissions}\nhours = {hours}")
+    return "\n".join(lines) + "\n"
 
 
 def _required() -> str:
@@ -141,38 +158,21 @@ def _package_files(package: Path) -> Iterator[Path]:
             yield path
 
 
-def _requirements(root: Path) -> list[str]:
-    """What the package needs at run time, as pyproject.toml says, and what experiments use: many a student's file
-    imports it."""
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    notebook = project["optional-dependencies"]["notebook"]
-    return [*project["dependencies"], *(name for name in notebook if name.startswith(("matplotlib", "tqdm")))]
+def _requirements() -> list[str]:
+    """What the package needs at run time, as pyproject.toml says, or the wheel that was made of it, and what
+    experiments use: many a student's file imports it."""
+    clone = PACKAGE.parent / "pyproject.toml"
+    if clone.exists():
+        project = tomllib.loads(clone.read_text(encoding="utf-8"))["project"]
+        needed, notebook = project["dependencies"], project["optional-dependencies"]["notebook"]
+    else:
+        listed = [line.partition(";") for line in metadata.requires("deepgrade") or []]
+        needed = [name.strip() for name, _, condition in listed if "extra" not in condition]
+        notebook = [name.strip() for name, _, condition in listed if "notebook" in condition]
+    return [*needed, *(name for name in notebook if name.startswith(("matplotlib", "tqdm")))]
 
 
-def _refuse_leaks(assignment: Assignment, starter: Bundle) -> None:
-    """No line of a solution, unless the stub's own text has it too, may stand in what students get."""
-    reference = assignment.solution.read_text()
-    lines = reference.splitlines()
-    stub = starter.files[f"{assignment.name}/{assignment.deliverable}.py"].decode()
-    texts = [_text(path, data) for path, data in starter.files.items()]
-    for block in solution_blocks(reference, assignment):
-        body = _unindented("\n".join(lines[block.begin : block.end - 1])).strip("\n")
-        if len(body) > 40 and any(body in text for text in texts):
-            raise GraderError(f"{assignment.name}: the starter bundle would hold the solution of {block.task}")
+def _refuse_compiled(assignment: Assignment, starter: Bundle) -> None:
     for path in starter.files:
         if path.endswith((".pyc", ".pyo")) or "/hidden/" in path:
-            raise GraderError(f"{assignment.name}: the starter bundle would hold {path}")
-    if "BEGIN SOLUTION" in stub:
-        raise GraderError(f"{assignment.name}: the stub still has solution markers")
-
-
-def _text(path: str, data: bytes) -> str:
-    """What a file says, without indentation; of a notebook, its cells."""
-    text = data.decode("utf-8", "ignore")
-    if path.endswith(".ipynb"):
-        text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
-    return _unindented(text)
-
-
-def _unindented(text: str) -> str:
-    return "\n".join(line.strip() for line in text.split("\n"))
+            raise AuthoringError(f"{assignment.name}: the starter bundle would hold {path}")

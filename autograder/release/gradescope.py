@@ -7,14 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from autograder.assignment import load_assignment
+from autograder.assignment import load_assignment, load_course, platform_seconds
 from autograder.grading import Options, grade
 from autograder.plain import write_whole
 from autograder.results import FILE_NAME, Run, to_gradescope, write_results
 from autograder.sandbox.confine import Confinement
 
-PLATFORM_SECONDS = 600.0  # the platform's default limit; on a timeout it throws our results away
-MARGIN_SECONDS = 150.0  # for starting on half a core, for ending a grader that hangs, and for writing
 RESERVED = 2_000_000  # bytes, more than results take
 FAULT = json.dumps(
     {
@@ -51,7 +49,7 @@ def main(home: str) -> None:
 
 def _grade(folder: Path, config: dict[str, Any]) -> Run:
     assignment = load_assignment(config["assignment"], folder / "source")
-    seconds = min(assignment.limits.run_seconds, PLATFORM_SECONDS - MARGIN_SECONDS)
+    seconds = min(assignment.limits.run_seconds, platform_seconds(load_course(folder / "source")))
     private = (folder / "submission_metadata.json", folder / "results", folder / "source", folder / "submission")
     options = Options(
         secret=config["secret"],

@@ -2,7 +2,8 @@
 
 `build` gives the files as bytes, always the same for the same assignment; `write` puts them under student_starter/NAME,
 where they are committed and never edited; `drift` says how what lies there differs from that. A reference
-whose markers are not in order is refused (GraderError with file and line): nothing of a solution may slip into a stub.
+whose markers are not in order is refused (AuthoringError with file and line), and so is whatever holds text of a
+solution: nothing of it may slip into what students get.
 """
 
 from autograder.starter._build import build, drift, write

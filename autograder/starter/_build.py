@@ -4,8 +4,9 @@ import ast
 from pathlib import Path
 
 from autograder.assignment import Assignment
-from autograder.errors import GraderError, UsageError
+from autograder.errors import AuthoringError, UsageError
 from autograder.starter._handout import handout
+from autograder.starter._leaks import refuse_leaks
 from autograder.starter._notebook import notebook
 from autograder.starter._stub import stub_source
 from autograder.starter._texts import CHECK, README
@@ -16,7 +17,8 @@ def build(assignment: Assignment) -> dict[str, bytes]:
     """Every file of the starter by its relative path, sorted; the same bytes whenever the assignment is the same.
 
     Raises:
-        GraderError: the reference, the handout, the experiment or a public check is not in order.
+        AuthoringError: the reference, the handout, the experiment or a public check is not in order, or what students
+            would get holds text of the solution.
     """
     names = {"name": assignment.deliverable, "title": assignment.title}
     files = {
@@ -30,6 +32,7 @@ def build(assignment: Assignment) -> dict[str, bytes]:
     public = {f"public/{path}": data for path, data in _files(assignment.folder / "public").items()}
     if any(_runs_helpers(data) for path, data in public.items() if path.endswith(".py")):
         files["helpers.py"] = _helpers(assignment.folder / "helpers.py")
+    refuse_leaks(assignment, files | public)
     return dict(sorted((files | public).items()))
 
 
@@ -37,7 +40,7 @@ def write(assignment: Assignment, destination: Path) -> tuple[Path, ...]:
     """Build the starter into `destination`; returns the files that changed. Other files there are left alone.
 
     Raises:
-        GraderError: as `build`.
+        AuthoringError: as `build`.
         UsageError: the destination cannot be written.
     """
     changed = []
@@ -82,4 +85,4 @@ def _helpers(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise GraderError(f"{file}: a public check runs a helper, but the file cannot be read") from error
+        raise AuthoringError(f"{file}: a public check runs a helper, but the file cannot be read") from error

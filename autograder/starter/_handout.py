@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from autograder.assignment import QUIZ, Assignment, CheckFacts, points
-from autograder.errors import GraderError, did_you_mean
+from autograder.errors import AuthoringError, did_you_mean
 
 POINTS = "{{points}}"
 TASK = re.compile(r"## (\w+): \S.*")
@@ -23,15 +23,15 @@ def handout(assignment: Assignment) -> str:
     """The handout that students read, with the table of points.
 
     Raises:
-        GraderError: there is no handout, or it has not exactly one place for the table.
+        AuthoringError: there is no handout, or it has not exactly one place for the table.
     """
     file = assignment.folder / "handout.md"
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise GraderError(f"{file}: cannot be read ({error})") from error
+        raise AuthoringError(f"{file}: cannot be read ({error})") from error
     if text.count(POINTS) != 1:
-        raise GraderError(f"{file}: {POINTS} must stand in it once, not {text.count(POINTS)} times")
+        raise AuthoringError(f"{file}: {POINTS} must stand in it once, not {text.count(POINTS)} times")
     return text.replace(POINTS, points_table(assignment)).rstrip("\n") + "\n"
 
 
@@ -53,7 +53,7 @@ def sections(text: str, assignment: Assignment) -> tuple[Section, ...]:
     """The handout cut at its `## ` headings; `## conv2d: ...` begins the section of the task conv2d.
 
     Raises:
-        GraderError: a task has no section, or more than one, or a section is named almost like a task.
+        AuthoringError: a task has no section, or more than one, or a section is named almost like a task.
     """
     pieces: list[list[str]] = [[]]
     fenced = False
@@ -66,7 +66,7 @@ def sections(text: str, assignment: Assignment) -> tuple[Section, ...]:
     for task in assignment.tasks:
         if (count := [section.task for section in found].count(task)) != 1:
             where = assignment.folder / "handout.md"
-            raise GraderError(f"{where}: there must be one section '## {task}: title', not {count}")
+            raise AuthoringError(f"{where}: there must be one section '## {task}: title', not {count}")
     return tuple(section for section in found if section.text)
 
 
@@ -75,7 +75,7 @@ def _task(heading: str, assignment: Assignment) -> str:
     if not named:
         return ""
     if named[1] not in assignment.tasks and (hint := did_you_mean(named[1], assignment.tasks)):
-        raise GraderError(f"{assignment.folder / 'handout.md'}: there is no task {named[1]!r}{hint}")
+        raise AuthoringError(f"{assignment.folder / 'handout.md'}: there is no task {named[1]!r}{hint}")
     return named[1] if named[1] in assignment.tasks else ""
 
 

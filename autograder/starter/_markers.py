@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autograder.assignment import QUIZ, Assignment
-from autograder.errors import GraderError, did_you_mean
+from autograder.errors import AuthoringError, did_you_mean
 from autograder.syntax import parse
 
 BEGIN = re.compile(r"( *)### BEGIN SOLUTION (\w+)\.(\w+)")
@@ -32,8 +32,8 @@ def solution_blocks(source: str, assignment: Assignment) -> tuple[Block, ...]:
     """The marked blocks of a reference, in order.
 
     Raises:
-        GraderError: a marker is nested, unclosed, stray, misindented or misspelt, names an unknown task, stands where
-            nothing can replace its code, or a public function has none. The message gives file and line.
+        AuthoringError: a marker is nested, unclosed, stray, misindented or misspelt, names an unknown task, stands
+            where nothing can replace its code, or a public function has none. The message gives file and line.
     """
     blocks = tuple(_pairs(source, assignment))
     try:
@@ -147,5 +147,5 @@ def _check_complete(blocks: tuple[Block, ...], module: ast.Module, assignment: A
         raise _fault(assignment, quizzes[-1].begin if quizzes else 1, message)
 
 
-def _fault(assignment: Assignment, line: int, message: str) -> GraderError:
-    return GraderError(f"{assignment.solution}:{line}: {message}")
+def _fault(assignment: Assignment, line: int, message: str) -> AuthoringError:
+    return AuthoringError(f"{assignment.solution}:{line}: {message}")

@@ -8,7 +8,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from autograder.assignment import Assignment
-from autograder.errors import GraderError
+from autograder.errors import AuthoringError
 from autograder.starter._handout import Section, handout, sections
 from autograder.starter._markers import Scope
 from autograder.starter._stub import solved_source, stub_source
@@ -26,7 +26,7 @@ def notebook(assignment: Assignment, *, solved: bool = False) -> bytes:
     """The notebook that students fill in, or, `solved`, the one with the reference in it. Always the same bytes.
 
     Raises:
-        GraderError: the reference, the handout or the experiment is not in order.
+        AuthoringError: the reference, the handout or the experiment is not in order.
     """
     source = solved_source(assignment) if solved else stub_source(assignment)
     cells = [
@@ -100,7 +100,7 @@ def _experiment(assignment: Assignment) -> Iterator[tuple[str, str]]:
         lines = file.read_text(encoding="utf-8").split("\n")
         parse("\n".join(lines))
     except (OSError, UnicodeDecodeError, SyntaxError) as error:
-        raise GraderError(f"{file}: cannot be used ({error})") from error
+        raise AuthoringError(f"{file}: cannot be used ({error})") from error
     pieces: list[tuple[str, str, list[str]]] = [("", "", [])]  # is it markdown, its title, its lines
     for line in lines:
         if mark := CELL.fullmatch(line):
@@ -115,7 +115,7 @@ def _experiment(assignment: Assignment) -> Iterator[tuple[str, str]]:
 def _prose(title: str, lines: list[str], assignment: Assignment) -> Iterator[tuple[str, str]]:
     if stray := next((line for line in lines if line.strip() and not line.startswith("#")), ""):
         file = assignment.folder / "experiment.py"
-        raise GraderError(f"{file}: a markdown cell holds comments only, but this one has {stray!r}")
+        raise AuthoringError(f"{file}: a markdown cell holds comments only, but this one has {stray!r}")
     text = [line.removeprefix("#").removeprefix(" ") for line in lines]
     yield "markdown", _trimmed([f"## {title}", "", *text] if title else text)
 

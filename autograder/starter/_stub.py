@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Callable
 
 from autograder.assignment import QUIZ, Assignment, Question
-from autograder.errors import GraderError
+from autograder.errors import AuthoringError
 from autograder.starter._markers import Block, solution_blocks
 from autograder.syntax import parse
 
@@ -14,7 +14,7 @@ def stub_source(assignment: Assignment) -> str:
     """The module that students fill in.
 
     Raises:
-        GraderError: the reference cannot be read, its markers or quiz are not in order, or the stub would not parse.
+        AuthoringError: the reference cannot be read, its markers or quiz are not in order, or the stub would not parse.
     """
 
     def replacement(block: Block, inside: list[str]) -> list[str]:
@@ -38,7 +38,7 @@ def _rebuilt(assignment: Assignment, replacement: Callable[[Block, list[str]], l
     try:
         source = assignment.solution.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise GraderError(f"{assignment.solution}: cannot be read ({error})") from error
+        raise AuthoringError(f"{assignment.solution}: cannot be read ({error})") from error
     lines, kept, position = source.split("\n"), list[str](), 0
     for block in solution_blocks(source, assignment):
         kept += lines[position : block.begin - 1]
@@ -53,7 +53,7 @@ def _rebuilt(assignment: Assignment, replacement: Callable[[Block, list[str]], l
         parse(result)
     except SyntaxError as error:
         message = f"without its solutions it cannot be parsed: line {error.lineno}: {error.msg}"
-        raise GraderError(f"{assignment.solution}: {message}") from error
+        raise AuthoringError(f"{assignment.solution}: {message}") from error
     return result
 
 
@@ -66,12 +66,12 @@ def _check_answers(inside: list[str], block: Block, assignment: Assignment) -> N
             case [ast.Assign(targets=[ast.Name(id="QUIZ")], value=ast.Dict() as value)]:
                 answers = _literal(value)
     if answers is None:
-        raise GraderError(f'{where} must be QUIZ = {{"q1": "a", ...}} at module level, and nothing else')
+        raise AuthoringError(f'{where} must be QUIZ = {{"q1": "a", ...}} at module level, and nothing else')
     if list(answers) != (asked := [question.id for question in assignment.quiz]):
-        raise GraderError(f"{where} answers {list(answers)}, but assignment.toml asks {asked}")
+        raise AuthoringError(f"{where} answers {list(answers)}, but assignment.toml asks {asked}")
     for question in assignment.quiz:
         if answers[question.id] not in question.options:
-            raise GraderError(f"{where}: {answers[question.id]!r} is no option of {question.id}")
+            raise AuthoringError(f"{where}: {answers[question.id]!r} is no option of {question.id}")
 
 
 def _literal(node: ast.Dict) -> dict[str, str] | None:

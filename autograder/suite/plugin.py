@@ -27,6 +27,7 @@ from autograder.checks.proven import Proofs
 from autograder.checks.race import GpuRace, Inconclusive, Race, Times
 from autograder.errors import GraderError
 from autograder.proof.prover import Prover
+from autograder.suite._told import told
 from autograder.suite.world import Blocked, Case, Deferred, World
 
 UNUSABLE = (
@@ -178,6 +179,10 @@ class ChecksPlugin:
         if report.failed:
             self.problems[report.nodeid] = str(report.longrepr)
 
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """What pytest itself stumbles over is the fault of a check all the same."""
+        self.problems["pytest"] = str(excrepr).rstrip().rpartition("\n")[2]
+
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Count the cases of each check that is to run."""
         items[:] = [item for item in items if is_chosen(check_name(item), self.only)]
@@ -260,7 +265,7 @@ class ChecksPlugin:
         if isinstance(error, pytest.fail.Exception):
             return self._failed(item, CheckFailed(str(error.msg)))
         if isinstance(error, GraderError) or not self._reference_passes(item):
-            return {"outcome": "fault", "message": f"{type(error).__name__}: {error}"}
+            return {"outcome": "fault", "message": told(error, item.path, self.world.assignment.folder)}
         return self._failed(item, CheckFailed(UNUSABLE, rung="type"))
 
     def _failed(self, item: pytest.Item, error: CheckFailed) -> dict[str, Any]:
@@ -319,11 +324,11 @@ class ChecksPlugin:
             return False
         draw = Draw(self.world.seed, item.name)
         fresh = Door(door.assignment, self.world.reference, door.signatures, draw, door.source)
-        arguments = self._arguments(item) | {"student": fresh, "draw": draw, "expect": Expect(fresh)}
-        arguments |= {"keeps_dtype": KeepsDtype(fresh), "agrees": Agrees(fresh, fresh)}
-        wanted = self._arguments(item).keys()
+        mine = {"student": fresh, "draw": draw, "expect": Expect(fresh)}
+        mine |= {"keeps_dtype": KeepsDtype(fresh), "agrees": Agrees(fresh, fresh)}
         try:
-            _function(item)(**{key: arguments[key] for key in wanted})
+            given = self._arguments(item)  # not where a fixture could not be made
+            _function(item)(**{key: mine.get(key, value) for key, value in given.items()})
         except BaseException:
             return False
         return True

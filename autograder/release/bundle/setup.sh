@@ -19,7 +19,10 @@ python=$(find_python) || { echo "deepgrade: no Python 3.11 or later can be had h
 
 pip() { "$venv/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check "$@"; }
 torch=$(sed -n 's/^torch==//p' "$source_folder/constraints.txt")
-index=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["torch_index"])' "$source_folder/deepgrade.json")
+config() { "$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$source_folder/deepgrade.json" "$1"; }
+index=$(config torch_index)
+packages=$(config index)
+[ -z "$packages" ] || export PIP_INDEX_URL=$packages
 pip --no-deps ${index:+--index-url "$index"} "torch==$torch+cpu" \
     || { echo "deepgrade: no CPU build of torch: set TORCH_INDEX when you build the bundle, to avoid gigabytes of CUDA" >&2; pip "torch==$torch"; }
 pip --constraint "$source_folder/constraints.txt" --requirement "$source_folder/requirements.txt"

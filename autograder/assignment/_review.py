@@ -1,0 +1,84 @@
+"""What can be said of an assignment before anything of it is run: points, numbers, limits, files that nobody reads."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatch
+
+from autograder.assignment._checks import CheckFacts, points
+from autograder.assignment._course import Course
+from autograder.assignment._facts import Assignment
+from autograder.assignment._fixtures import refuse_fixtures
+from autograder.assignment._mistakes import load_mistakes, mistaken_source
+
+FULL = 100.0  # points of an assignment
+MARGIN = timedelta(seconds=150)  # for starting on half a core, for ending a grader that hangs, and for writing
+READ = (
+    *("assignment.toml", "handout.md", "experiment.py", "helpers.py", "mistakes.toml"),
+    *("public/test_*.py", "hidden/test_*.py"),
+)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something about an assignment; `is_fault` where it must not be handed out like this."""
+
+    text: str
+    is_fault: bool = True
+
+
+def review(assignment: Assignment, course: Course) -> tuple[Remark, ...]:
+    """What is wrong with an assignment, or worth knowing, by its files alone.
+
+    Raises:
+        AuthoringError: they cannot be read: a fact, a check or a known mistake is wrong; the message names file and
+            line.
+    """
+    checks = points(assignment)
+    refuse_fixtures(assignment)
+    remarks = (*_points(assignment, checks), *_platform(assignment, course), *_files(assignment))
+    if assignment.solution.exists():
+        reference = assignment.solution.read_text(encoding="utf-8")
+        for mistake in load_mistakes(assignment):
+            mistaken_source(reference, mistake)
+    return tuple(remarks)
+
+
+def platform_seconds(course: Course) -> float:
+    """How long a run may last on Gradescope, which throws away the results of what lasts longer than its limit."""
+    return (course.platform - MARGIN) / timedelta(seconds=1)
+
+
+def _points(assignment: Assignment, checks: tuple[CheckFacts, ...]) -> Iterator[Remark]:
+    if (total := sum(check.weight for check in checks)) != FULL:
+        yield Remark(f"{assignment.folder}: the points of all checks and questions add up to {total:g}, not {FULL:g}")
+    counts = Counter(check.number for check in checks if check.number)
+    for number in (number for number, count in counts.items() if count > 1):
+        names = ", ".join(check.name for check in checks if check.number == number)
+        yield Remark(f"{assignment.folder}: {names} all have the number {number}")
+    if not any(check.is_public for check in checks):
+        yield Remark(f"{assignment.folder / 'public'}: there is no public check for students", is_fault=False)
+
+
+def _platform(assignment: Assignment, course: Course) -> Iterator[Remark]:
+    needed, given = assignment.limits.run_seconds, platform_seconds(course)
+    if needed > given:
+        minutes = -(-(needed + MARGIN.total_seconds()) // 60)
+        yield Remark(
+            f"{assignment.folder / 'assignment.toml'}: run_seconds is {needed:g}, but Gradescope's "
+            f"{course.platform / timedelta(minutes=1):g} minutes leave {given:g}: lower it, or set [gradescope] "
+            f"minutes = {minutes:g} in course.toml and the same timeout there"
+        )
+
+
+def _files(assignment: Assignment) -> Iterator[Remark]:
+    """Files that nobody reads; checks among them would not be missed before the term ends."""
+    for path in sorted(assignment.folder.rglob("*")):
+        parts = path.relative_to(assignment.folder).parts
+        if not path.is_file() or any(part.startswith(".") or part == "__pycache__" for part in parts):
+            continue
+        if not any(fnmatch("/".join(parts), pattern) for pattern in READ):
+            is_check = parts[0] in ("public", "hidden") and path.suffix == ".py"
+            why = "files of checks are called test_*.py" if is_check else "it is not among an assignment's files"
+            yield Remark(f"{path} is ignored: {why}", is_fault=is_check)
