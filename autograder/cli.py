@@ -104,31 +104,49 @@ def grade(
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder of the class: store, pages, sources."
 )
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Gradings at a time.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Gradings at a time, on this machine."
+)
+@click.option("--cluster", "on_cluster", is_flag=True, help="Grade on the cluster that course.toml describes.")
+@click.option("--course", type=click.Path(path_type=Path), help="The course.toml; by default the next one upwards.")
 @click.option("--only", multiple=True, help="Repeat this submission, and no other but those named like this too.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="As for grade; the same for all.")
 @click.option("--require", type=click.Choice(LEVELS), default="any", show_default=True, help="As for grade.")
 @click.option("--device", type=click.Choice(DEVICES), default="cpu", show_default=True, help="As for grade.")
 def grade_many(
-    export: Path, name: str, out: Path, jobs: int, only: tuple[str, ...], seed: int | None, require: str, device: str
+    export: Path,
+    name: str,
+    out: Path,
+    jobs: int,
+    on_cluster: bool,
+    course: Path | None,
+    only: tuple[str, ...],
+    seed: int | None,
+    require: str,
+    device: str,
 ) -> None:
     """Grade a whole class: EXPORT is Gradescope's export of submissions, or a folder or zip of folders and files.
 
     Run it again after an interruption, a repaired check or a newer export: it grades what is left or has changed.
     """
-    from autograder.classes import ClassProgress, grade_class, show_class
+    from autograder.classes import ClassProgress, grade_class, read_cluster, show_class
     from autograder.grading import Options
 
     console = Console()
     options = Options(seed=seed, secret=os.environ.get(SECRET, ""), require=require, device=device)
+    cluster = read_cluster(course) if on_cluster else None
     try:
         with ClassProgress(console, f"grading {name}") as progress:
-            ran = grade_class(name, export, out, options=options, jobs=jobs, only=only, progress=progress)
+            ran = grade_class(
+                name, export, out, options=options, jobs=jobs, cluster=cluster, only=only, progress=progress
+            )
     except KeyboardInterrupt:
         click.echo("\nstopped; what was graded is stored. Run the same command again to go on.", err=True)
         sys.exit(130)
-    settings = {"--jobs": jobs, "--seed": seed, "--require": require, "--device": device}
+    settings: dict[str, object] = {"--jobs": jobs, "--seed": seed, "--require": require, "--device": device}
+    settings |= {"--course": course} if on_cluster else {}
     given = [str(word) for pair in settings.items() if pair[1] is not None for word in pair]
+    given += ["--cluster"] if on_cluster else []
     show_class(ran, console, ["deepgrade", "class", str(export), "--assignment", name, "--out", str(out), *given])
     sys.exit(EXIT_FAULT if any(grade.status == "fault" for grade in ran.grades) else 0)
 

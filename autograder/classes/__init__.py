@@ -3,6 +3,7 @@
 Every submission is graded by `autograder.grading`, in its own confined process; the driver alone writes the store.
 """
 
+from autograder.classes._cluster import Cluster, read_cluster
 from autograder.classes._drive import PAGES, ClassRun, Ended, grade_class, page_name, suite_key
 from autograder.classes._gradebook import Filled, gradebook
 from autograder.classes._intake import Handed, Student, read_export
@@ -15,6 +16,7 @@ __all__ = [
     "PAGES",
     "ClassProgress",
     "ClassRun",
+    "Cluster",
     "Ended",
     "Filled",
     "Grade",
@@ -27,6 +29,7 @@ __all__ = [
     "gradebook",
     "marks",
     "page_name",
+    "read_cluster",
     "read_export",
     "read_policy",
     "show_class",
