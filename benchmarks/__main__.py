@@ -3,7 +3,7 @@
 import sys
 
 from autograder.assignment import assignment_names
-from benchmarks import classes, cost, grading, isolation, library, race
+from benchmarks import classes, cost, grading, isolation, library, pools, race
 
 ALL = {
     "classes": classes.main,
@@ -11,6 +11,7 @@ ALL = {
     "grading": grading.main,
     "isolation": isolation.main,
     "library": library.main,
+    "pools": pools.main,
     "race": race.main,
 }
 

@@ -26,6 +26,7 @@ ROWS = {  # of the table, as patterns
     "grading": [rf"gcn +\| {role} +\| +{NUMBER} \| +{NUMBER} \| +{NUMBER}" for role in ("reference", "stub")],
     "isolation": [rf"gcn +\| {start} +(\| +-?{NUMBER}, -?{NUMBER} \(-?{NUMBER}\) ){{3}}" for start in ("cold", "warm")],
     "library": [rf"gcn.spmm +\|.* {NUMBER} ms \| +{NUMBER} ms \| +{NUMBER}"],
+    "pools": [rf"(threads|Parsl, \w+) +\| +{NUMBER} \| +{NUMBER} \| +{NUMBER}"],
     "race": [r"2 target = limit +\| +4 ", r"1.5 limit +\| +6 "],
 }
 

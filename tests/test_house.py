@@ -200,7 +200,7 @@ def test_on_linux_the_small_torch_is_asked_for_first(house: Path) -> None:
     assert asked[0] == "--no-deps torch==2.13.0+cpu"
     assert all("torch" not in request for request in asked[1:])
     assert said == ""
-    assert asked[-1].endswith("--editable .[dev,notebook]")
+    assert asked[-1].endswith("--editable .[dev,notebook,cluster,similarity]")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere torch is a CPU build by itself")

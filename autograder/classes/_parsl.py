@@ -116,7 +116,7 @@ def _executor(cluster: Cluster, blocks: int, seconds: float) -> HighThroughputEx
         label="class",
         provider=provider(cluster, blocks),
         interchange_launch_cmd=[*dying, str(programs / "interchange.py")],
-        address=cluster.address,
+        address=cluster.address or ("127.0.0.1" if cluster.provider == "local" else None),
         max_workers_per_node=cluster.slots,
         cores_per_worker=1e-3,  # else slots are capped by cores, as seen here
         available_accelerators=cluster.gpus,
