@@ -186,6 +186,31 @@ def report(folder: Path, out: Path | None, anonymous: bool) -> None:
 
 
 @cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Name pairs from this share of the one or the other on.",
+)
+@click.option(
+    "--common",
+    type=click.IntRange(2),
+    default=10,
+    show_default=True,
+    help="What more submissions than that share is nobody's own.",
+)
+def similarity(folder: Path, threshold: float, common: int) -> None:
+    """Name submissions of the class in FOLDER that share much code: for a human to read, never a score."""
+    from autograder.classes import show_similarity, similarity, write_similarity
+
+    found = similarity(folder, threshold=threshold, common=common)
+    show_similarity(found, Console())
+    click.echo("Written: {}, {}".format(*write_similarity(found, folder)))
+
+
+@cli.command()
 @click.argument("names", nargs=-1)
 @click.option(
     "--seed",

@@ -9,7 +9,8 @@ from autograder.classes._gradebook import Filled, gradebook
 from autograder.classes._intake import Handed, Student, read_export
 from autograder.classes._policy import Mark, Policy, marks, read_policy
 from autograder.classes._report import write_class_report
-from autograder.classes._show import ClassProgress, show_class
+from autograder.classes._show import ClassProgress, show_class, show_similarity
+from autograder.classes._similarity import Similarity, similarity, write_similarity
 from autograder.classes._store import Grade, Store
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Handed",
     "Mark",
     "Policy",
+    "Similarity",
     "Store",
     "Student",
     "grade_class",
@@ -33,6 +35,9 @@ __all__ = [
     "read_export",
     "read_policy",
     "show_class",
+    "show_similarity",
+    "similarity",
     "suite_key",
     "write_class_report",
+    "write_similarity",
 ]
