@@ -320,7 +320,7 @@ def test_only_the_command_line_knows_of_classes() -> None:
         ("proof", {"errors", "sandbox"}),
         ("checks", {"assignment", "errors", "proof", "sandbox", "submission"}),
         ("suite", {"assignment", "checks", "errors", "proof", "sandbox"}),
-        ("classes", {"assignment", "errors", "grading", "plain", "results", "starter", "submission"}),
+        ("classes", {"assignment", "errors", "grading", "plain", "release", "results", "starter", "submission"}),
         ("local", {"syntax", "assignment", "checks", "errors", "plain", "sandbox", "submission", "suite"}),
     ],
 )

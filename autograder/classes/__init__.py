@@ -8,6 +8,7 @@ from autograder.classes._drive import PAGES, ClassRun, Ended, grade_class, page_
 from autograder.classes._gradebook import Filled, gradebook
 from autograder.classes._intake import Handed, Student, read_export
 from autograder.classes._policy import Mark, Policy, marks, read_policy
+from autograder.classes._replay import Replay, replay_bundle
 from autograder.classes._report import write_class_report
 from autograder.classes._show import ClassProgress, show_class, show_similarity
 from autograder.classes._similarity import Similarity, similarity, write_similarity
@@ -24,6 +25,7 @@ __all__ = [
     "Handed",
     "Mark",
     "Policy",
+    "Replay",
     "Similarity",
     "Store",
     "Student",
@@ -34,6 +36,7 @@ __all__ = [
     "read_cluster",
     "read_export",
     "read_policy",
+    "replay_bundle",
     "show_class",
     "show_similarity",
     "similarity",

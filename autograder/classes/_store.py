@@ -17,11 +17,12 @@ from autograder.errors import GraderError, UsageError
 from autograder.results import Line, Outcome, Run
 
 FILE = "class.sqlite"
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS submission (
-  id TEXT PRIMARY KEY, created TEXT, key TEXT NOT NULL, present INTEGER NOT NULL, flags TEXT NOT NULL) WITHOUT ROWID;
+  id TEXT PRIMARY KEY, created TEXT, key TEXT NOT NULL, present INTEGER NOT NULL, flags TEXT NOT NULL,
+  content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS student (
   submission TEXT NOT NULL REFERENCES submission, position INTEGER NOT NULL, name TEXT NOT NULL, sid TEXT NOT NULL,
   email TEXT NOT NULL, number TEXT NOT NULL, login TEXT NOT NULL, PRIMARY KEY (submission, position)) WITHOUT ROWID;
@@ -140,8 +141,8 @@ class Store:
             base.execute("UPDATE submission SET present = 0")
             base.executemany("DELETE FROM student WHERE submission = ?", [(each.id,) for each, _, _ in handed])
             base.executemany(
-                "INSERT OR REPLACE INTO submission VALUES (?, ?, ?, 1, ?)",
-                [(each.id, each.created, key, json.dumps(flags)) for each, key, flags in handed],
+                "INSERT OR REPLACE INTO submission VALUES (?, ?, ?, 1, ?, ?)",
+                [(each.id, each.created, key, json.dumps(flags), each.content()) for each, key, flags in handed],
             )
             base.executemany(
                 "INSERT INTO student VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -185,6 +186,11 @@ class Store:
         """The results that count, by id: of what is in the latest export, with `earlier` of earlier ones too."""
         found = [Grade(*row) for row in self._open.execute("SELECT * FROM grade ORDER BY id")]
         return [grade for grade in found if grade.present or earlier]
+
+    def contents(self) -> Iterator[tuple[Grade, str]]:
+        """The results that count of the latest export, each with the digest of what was handed in."""
+        query = "SELECT grade.*, content FROM grade JOIN submission USING (id) WHERE grade.present ORDER BY id"
+        return ((Grade(*row[:-1]), row[-1]) for row in self._open.execute(query))
 
     def ungraded(self) -> list[str]:
         """Ids of submissions of the latest export without a result that counts."""
