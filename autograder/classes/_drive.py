@@ -25,9 +25,9 @@ from autograder.classes._cluster import Cluster
 from autograder.classes._flags import integrity_flags
 from autograder.classes._intake import Handed, read_export
 from autograder.classes._pool import Pool, Task
-from autograder.classes._store import Grade, Store
+from autograder.classes._store import STAYS, Grade, Store
 from autograder.classes._threads import Threads
-from autograder.errors import DeepgradeError, GraderError, UsageError, did_you_mean
+from autograder.errors import GraderError, SubmissionError, UsageError, did_you_mean
 from autograder.grading import Options
 from autograder.plain import write_whole
 from autograder.results import Line, Outcome, Run, merged
@@ -143,6 +143,8 @@ def grade_class(
             if todo:
                 with _pool(cluster, out, assignment, jobs, len(todo)) as pool:
                     driver.run(todo, pool, progress or (lambda ended: None))
+        except OSError as error:
+            raise GraderError(f"{error.filename or out}: {error.strerror or error}", help=STAYS) from error
         finally:
             shutil.rmtree(out / UNPACKED, ignore_errors=True)
         here = {each.id for each in handed}
@@ -222,7 +224,7 @@ class _Driver:
         folder = self.out / SOURCES / page_name(handed.id).removesuffix(".html")
         try:
             return integrity_flags(collect(handed.path, self.assignment, folder).source)
-        except DeepgradeError:
+        except SubmissionError:
             return []  # the grading says what is wrong with it
 
     def todo(self, handed: Sequence[Handed], only: Sequence[str]) -> list[Handed]:
@@ -299,10 +301,10 @@ class _Driver:
 
     def _keep(self, handed: Handed, run: Run) -> None:
         """First the page, then the row: what has a row has a page."""
-        write_whole(self._page(handed.id), page(run))
         try:
+            write_whole(self._page(handed.id), page(run))
             self.store.put(handed.id, self.keys[handed.id], run)
-        except GraderError:
+        except (GraderError, OSError):
             self._page(handed.id).unlink(missing_ok=True)
             raise
         self.done += 1
