@@ -111,7 +111,10 @@ def grade(
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder of the class: store, pages, sources."
 )
-@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Gradings at a time.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Gradings at a time, on this machine."
+)
+@click.option("--cluster", "on_cluster", is_flag=True, help="Grade on the cluster that course.toml describes.")
 @click.option("--only", multiple=True, help="Repeat this submission, and no other but those named like this too.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="As for grade; the same for all.")
 @click.option("--require", type=click.Choice(LEVELS), default="any", show_default=True, help="As for grade.")
@@ -122,6 +125,7 @@ def grade_many(
     name: str,
     out: Path,
     jobs: int,
+    on_cluster: bool,
     only: tuple[str, ...],
     seed: int | None,
     require: str,
@@ -132,22 +136,22 @@ def grade_many(
 
     Run it again after an interruption, a repaired check or a newer export: it grades what is left or has changed.
     """
-    from autograder.classes import ClassProgress, grade_class, show_class
+    from autograder.classes import ClassProgress, grade_class, read_cluster, show_class
     from autograder.grading import Options
 
     course, console = _course(where), Console()
     _note(course.secret_note())
     options = Options(seed=seed, secret=course.secret(), require=require, device=device or course.device)
+    how = {"root": course.root, "jobs": jobs, "cluster": read_cluster(course) if on_cluster else None, "only": only}
     try:
         with ClassProgress(console, f"grading {name}") as progress:
-            ran = grade_class(
-                name, export, out, root=course.root, options=options, jobs=jobs, only=only, progress=progress
-            )
+            ran = grade_class(name, export, out, options=options, progress=progress, **how)
     except KeyboardInterrupt:
         click.echo("\nstopped; what was graded is stored. Run the same command again to go on.", err=True)
         sys.exit(130)
     settings = {"--jobs": jobs, "--seed": seed, "--require": require, "--device": device, "--course": where}
     given = [str(word) for pair in settings.items() if pair[1] is not None for word in pair]
+    given += ["--cluster"] if on_cluster else []
     show_class(ran, console, ["deepgrade", "class", str(export), "--assignment", name, "--out", str(out), *given])
     sys.exit(EXIT_FAULT if any(grade.status == "fault" for grade in ran.grades) else 0)
 
@@ -184,6 +188,45 @@ def report(folder: Path, out: Path | None, anonymous: bool) -> None:
     from autograder.classes import write_class_report
 
     click.echo(f"Written: {write_class_report(folder, out, anonymous=anonymous)}")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The zip to write.")
+def replay(folder: Path, out: Path) -> None:
+    """Make a bundle for Gradescope that returns the results of the class in FOLDER and runs no student code."""
+    from autograder.classes import replay_bundle
+
+    made = replay_bundle(folder)
+    made.write(out)
+    for remark in made.remarks:
+        click.echo(f"Note: {remark}")
+    click.echo(f"{made.count} results in {out}")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Name pairs from this share of the one or the other on.",
+)
+@click.option(
+    "--common",
+    type=click.IntRange(2),
+    default=10,
+    show_default=True,
+    help="What more submissions than that share is nobody's own.",
+)
+def similarity(folder: Path, threshold: float, common: int) -> None:
+    """Name submissions of the class in FOLDER that share much code: for a human to read, never a score."""
+    from autograder.classes import show_similarity, similarity, write_similarity
+
+    found = similarity(folder, threshold=threshold, common=common)
+    show_similarity(found, Console())
+    click.echo("Written: {}, {}".format(*write_similarity(found, folder)))
 
 
 @cli.command()

@@ -37,13 +37,13 @@ def degrade_signs(*streams: TextIO) -> None:
             stream.reconfigure(errors="letters")
 
 
-def write_whole(path: Path, text: str) -> Path:
-    """Write a file so that nobody ever finds half of it: to a neighbour, flushed to the disk, then renamed."""
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Write a file, text as UTF-8; nobody ever finds half of it: to a neighbour, flushed to the disk, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
-        with open(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with open(descriptor, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             os.fchmod(stream.fileno(), 0o644)
             os.fsync(stream.fileno())

@@ -1,30 +1,30 @@
-"""`python -m benchmarks`: every benchmark, or those named; names of assignments limit it to these."""
+"""`python -m benchmarks`: every benchmark, or those named; names of assignments limit it to these, and `--size N` says
+how often or how many, as REPETITIONS does."""
 
+import os
 import sys
+from importlib import import_module
 
 from autograder.assignment import assignment_names
-from benchmarks import classes, cost, grading, isolation, library, notebooks, race
 
-ALL = {
-    "classes": classes.main,
-    "cost": cost.main,
-    "grading": grading.main,
-    "isolation": isolation.main,
-    "library": library.main,
-    "notebooks": notebooks.main,
-    "race": race.main,
-}
+ALL = ("classes", "cost", "grading", "isolation", "library", "notebooks", "pools", "race")
 
 
-def main(names: list[str]) -> int:
+def main(words: list[str]) -> int:
     """Run the named benchmarks on the named assignments; all where none is named."""
+    names = list(words)
+    if "--size" in names[:-1]:
+        place = names.index("--size")
+        os.environ["REPETITIONS"] = names[place + 1]
+        del names[place : place + 2]
     known = assignment_names()
     unknown = [name for name in names if name not in (*ALL, *known)]
-    if unknown:
-        print(f"there is no benchmark {unknown[0]!r}; there are: {', '.join(ALL)}", file=sys.stderr)
+    if unknown or not os.environ.get("REPETITIONS", "1").isdigit():
+        wrong = f"there is no benchmark {unknown[0]!r}" if unknown else "--size takes a number"
+        print(f"{wrong}; there are: {', '.join(ALL)}", file=sys.stderr)
         return 64
     for name in [name for name in names if name in ALL] or ALL:
-        ALL[name]([name for name in names if name in known] or known)
+        import_module(f"benchmarks.{name}").main([name for name in names if name in known] or known)
     return 0
 
 

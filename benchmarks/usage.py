@@ -9,7 +9,7 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,12 +41,13 @@ def median(usages: Sequence[Usage]) -> Usage:
     )
 
 
-def measured(command: Sequence[str], folder: Path) -> Usage:
+def measured(command: Sequence[str], folder: Path, fine: Container[int] = (0,)) -> Usage:
     """Run a command to its end.
 
     Args:
         command: what to run; its output is dropped.
         folder: where.
+        fine: exit codes of a run that did what it should.
 
     Raises:
         SystemExit: it failed.
@@ -61,7 +62,7 @@ def measured(command: Sequence[str], folder: Path) -> Usage:
         seconds, (_, status, usage) = time.monotonic() - started, ended
         process.returncode = os.waitstatus_to_exitcode(status)
         cpu = usage.ru_utime + usage.ru_stime + family.buried() + family.unaccounted()
-    if process.returncode:
+    if process.returncode not in fine:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
     return Usage(seconds, cpu, family.peak)
 

@@ -16,8 +16,14 @@ NUMBER = r"[\d,.]+"
 ROWS = {  # of the table, as patterns
     "classes": [
         rf"gcn +\| {how} +\| +1 \| +{NUMBER} \| +{NUMBER} \| +{NUMBER}"
-        for how in ("class, 2 at a time", "grade, one by one")
-    ],
+        for how in (
+            "class, 2 at a time",
+            "grade, one by one",
+            "class, comparable checks",
+            "unprotected, one process",
+        )
+    ]
+    + [rf"times that of one by one: {NUMBER}\n", rf"times unprotected: {NUMBER}\n"],
     "cost": [
         r"test_spmm_cost +\| 1 of 1 pass +\| +(\d+) of \1 pass +\| 0 of 1 pass",
         rf"operations +\| +{NUMBER} \| +{NUMBER} \(\w+\)",
@@ -27,6 +33,7 @@ ROWS = {  # of the table, as patterns
     "isolation": [rf"gcn +\| {start} +(\| +-?{NUMBER}, -?{NUMBER} \(-?{NUMBER}\) ){{3}}" for start in ("cold", "warm")],
     "library": [rf"gcn.spmm +\|.* {NUMBER} ms \| +{NUMBER} ms \| +{NUMBER}"],
     "notebooks": [rf"gcn +\| +{NUMBER} \| +{NUMBER} \| +2"],
+    "pools": [rf"(threads|Parsl, \w+) +\| +{NUMBER} \| +{NUMBER} \| +{NUMBER}"],
     "race": [r"2 target = limit +\| +4 ", r"1.5 limit +\| +6 "],
 }
 

@@ -200,7 +200,7 @@ def test_on_linux_the_small_torch_is_asked_for_first(house: Path) -> None:
     assert asked[0] == "--no-deps torch==2.13.0+cpu"
     assert all("torch" not in request for request in asked[1:])
     assert said == ""
-    assert asked[-1].endswith("--editable .[dev,notebook]")
+    assert asked[-1].endswith("--editable .[dev,notebook,cluster,similarity]")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere torch is a CPU build by itself")
@@ -314,7 +314,7 @@ def test_only_the_command_line_knows_of_classes() -> None:
         ("proof", {"errors", "sandbox"}),
         ("checks", {"assignment", "errors", "proof", "sandbox", "submission"}),
         ("suite", {"assignment", "checks", "errors", "proof", "sandbox"}),
-        ("classes", {"assignment", "errors", "grading", "plain", "results", "submission"}),
+        ("classes", {"assignment", "errors", "grading", "plain", "release", "results", "starter", "submission"}),
         ("local", {"syntax", "assignment", "checks", "errors", "plain", "sandbox", "submission", "suite"}),
     ],
 )

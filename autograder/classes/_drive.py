@@ -1,4 +1,4 @@
-"""Grade every submission of a class: threads over one warm engine; only this driver writes the store.
+"""Grade every submission of a class, in a pool on this machine or on a cluster; only this driver writes the store.
 
 What has a verdict under its key (submission, suite, environment, options) is not graded again, so an interrupted run
 goes on where it was, and a change touches only what it changes. A result counts once its transaction is on the disk.
@@ -10,10 +10,9 @@ import json
 import platform
 import re
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,19 +20,22 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from autograder import __version__
-from autograder.assignment import Assignment, load_assignment, points
+from autograder.assignment import Assignment, find_root, load_assignment, points
+from autograder.classes._cluster import Cluster
 from autograder.classes._flags import integrity_flags
 from autograder.classes._intake import Handed, read_export
-from autograder.classes._store import Grade, Store
-from autograder.errors import DeepgradeError, GraderError, UsageError, did_you_mean
-from autograder.grading import Engine, Options, grade
+from autograder.classes._pool import Pool, Task
+from autograder.classes._store import STAYS, Grade, Store
+from autograder.classes._threads import Threads
+from autograder.errors import GraderError, SubmissionError, UsageError, did_you_mean
+from autograder.grading import Options
 from autograder.plain import write_whole
 from autograder.results import Line, Outcome, Run, merged
 from autograder.results.page import page
 from autograder.submission import collect
 
 PACKAGES = ("torch", "numpy", "scipy", "pytest")  # what a verdict may depend on
-PAGES, SOURCES, UNPACKED, LOCK = "pages", "sources", ".unpacked", ".lock"
+PAGES, SOURCES, UNPACKED, LOCK, PARSL = "pages", "sources", ".unpacked", ".lock", ".parsl"
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def grade_class(
     root: Path | None = None,
     options: Options | None = None,
     jobs: int = 2,
+    cluster: Cluster | None = None,
     only: Sequence[str] = (),
     progress: Callable[[Ended], None] | None = None,
 ) -> ClassRun:
@@ -116,13 +119,15 @@ def grade_class(
         out: folder of the class: its store, a page a submission, the graded source of each.
         root: folder of the course.
         options: how to grade; the private paths are added here.
-        jobs: gradings at a time.
+        jobs: gradings at a time, on this machine.
+        cluster: to grade on, instead of this machine.
         only: ids of submissions to repeat, and no others; points of them that are only still to be measured are
             measured, and what was measured stays.
         progress: called in this thread after each result is stored.
 
     Raises:
-        UsageError: there is no such assignment, export or submission; or another driver is at work on `out`.
+        UsageError: there is no such assignment, export or submission; another driver is at work on `out`; Parsl is
+            needed and not installed.
         GraderError: the assignment's own files are wrong, or the store cannot be used.
     """
     started, assignment = time.monotonic(), load_assignment(name, root)
@@ -135,12 +140,27 @@ def grade_class(
         try:
             driver.begin(handed, export)
             todo = driver.todo(handed, only)
-            driver.run(todo, jobs, progress or (lambda ended: None))
+            if todo:
+                with _pool(cluster, out, assignment, jobs, len(todo)) as pool:
+                    driver.run(todo, pool, progress or (lambda ended: None))
+        except OSError as error:
+            raise GraderError(f"{error.filename or out}: {error.strerror or error}", help=STAYS) from error
         finally:
             shutil.rmtree(out / UNPACKED, ignore_errors=True)
         here = {each.id for each in handed}
         grades = tuple(each for each in store.grades() if each.id in here)
         return ClassRun(grades, driver.done, time.monotonic() - started, remarks)
+
+
+def _pool(cluster: Cluster | None, out: Path, assignment: Assignment, jobs: int, tasks: int) -> Pool:
+    """Where to grade so many submissions."""
+    if cluster is None:
+        return Threads(jobs, assignment.preload)
+    from autograder.classes._parsl import ParslPool  # an optional extra
+
+    folder = out.resolve() / PARSL
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    return ParslPool(cluster, folder, tasks, assignment.limits.run_seconds)
 
 
 def _private(options: Options, export: Path, out: Path) -> Options:
@@ -204,7 +224,7 @@ class _Driver:
         folder = self.out / SOURCES / page_name(handed.id).removesuffix(".html")
         try:
             return integrity_flags(collect(handed.path, self.assignment, folder).source)
-        except DeepgradeError:
+        except SubmissionError:
             return []  # the grading says what is wrong with it
 
     def todo(self, handed: Sequence[Handed], only: Sequence[str]) -> list[Handed]:
@@ -227,37 +247,35 @@ class _Driver:
     def _page(self, submission: str) -> Path:
         return self.out / PAGES / page_name(submission)
 
-    def run(self, todo: Sequence[Handed], jobs: int, progress: Callable[[Ended], None]) -> None:
+    def run(self, todo: Sequence[Handed], pool: Pool, progress: Callable[[Ended], None]) -> None:
         """Grade, and store each result as it comes; whatever stops this, what was stored stays."""
-        if not todo:
-            return
-        # Inside out: when this is interrupted, the engine goes first, so that no thread waits for a grading to end.
-        with ThreadPoolExecutor(jobs) as pool, _Engines(self.assignment.preload) as engines:
-            waiting, running = list(reversed(todo)), dict[Future[Run], Handed]()
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    each = waiting.pop()
-                    running[pool.submit(self._grade, each, engines, self._measured(each))] = each
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    each = running.pop(future)
-                    self._keep(each, future.result())
-                    progress(Ended(each.id, future.result(), self.done, len(todo)))
+        waiting, running = list(reversed(todo)), dict[Future[Run], tuple[Handed, Run | None]]()
+        while waiting or running:
+            while waiting and len(running) < pool.ahead:
+                each = waiting.pop()
+                earlier = self._measured(each)
+                running[pool.submit(self._task(each, earlier))] = each, earlier
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                each, earlier = running.pop(future)
+                run = self._result(each, future, earlier)
+                self._keep(each, run)
+                progress(Ended(each.id, run, self.done, len(todo)))
 
     def _measured(self, handed: Handed) -> Run | None:
         """The stored run of which only points that were not measured are repeated."""
         run = self.store.run(handed.id, self.keys[handed.id])
         return run if run and run.pending and not run.has_fault else None
 
-    def _grade(self, handed: Handed, engines: "_Engines", earlier: Run | None) -> Run:
-        """The run of one submission; whatever goes wrong with it stays with it."""
+    def _task(self, handed: Handed, earlier: Run | None) -> Task:
         select = tuple(line.check for line in earlier.lines if line.outcome.is_pending) if earlier else ()
         options = replace(self.options, select=select)
+        root = (self.root or find_root()).resolve()
+        return Task(self.assignment.name, root, self.assignment.preload, handed.path.resolve(), options)
+
+    def _result(self, handed: Handed, future: Future[Run], earlier: Run | None) -> Run:
+        """The run of one submission; whatever goes wrong with it stays with it."""
         try:
-            for _ in range(2):
-                engine = engines.current()
-                run = grade(self.assignment.name, handed.path, root=self.root, options=options, engine=engine)
-                if not run.has_fault or engine.is_alive:
-                    break  # else the warm process was killed, and the submission could not help it
+            run = future.result()
             return merged(earlier, run) if earlier and not run.has_fault else run
         except Exception as error:
             return self._faulty(handed, f"{type(error).__name__}: {error}")
@@ -283,42 +301,10 @@ class _Driver:
 
     def _keep(self, handed: Handed, run: Run) -> None:
         """First the page, then the row: what has a row has a page."""
-        write_whole(self._page(handed.id), page(run))
         try:
+            write_whole(self._page(handed.id), page(run))
             self.store.put(handed.id, self.keys[handed.id], run)
-        except GraderError:
+        except (GraderError, OSError):
             self._page(handed.id).unlink(missing_ok=True)
             raise
         self.done += 1
-
-
-class _Engines:
-    """One warm engine for all threads, and another in its place when it was killed. A context manager."""
-
-    def __init__(self, preload: tuple[str, ...]) -> None:
-        self._preload, self._lock, self._engine = preload, threading.Lock(), Engine(preload=preload)
-        self._closed = False
-
-    def __enter__(self) -> "_Engines":
-        self._engine.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._closed = True
-            self._engine.__exit__(*error)
-
-    def current(self) -> Engine:
-        """The engine to ask; started anew if the last one died.
-
-        Raises:
-            GraderError: the run was stopped meanwhile; nobody waits for the result.
-        """
-        with self._lock:
-            if self._closed:
-                raise GraderError("the run was stopped")
-            if not self._engine.is_alive:
-                self._engine.__exit__(None, None, None)
-                self._engine = Engine(preload=self._preload)
-                self._engine.__enter__()
-            return self._engine

@@ -59,7 +59,7 @@ def class_report(store: Store, pages: str = PAGES, *, anonymous: bool = False) -
     """The report's HTML; see `write_class_report`."""
     grades, found = store.grades(), figures(store)
     people = _people(store, grades, pages, anonymous=anonymous)
-    text: str = _template().render(
+    text: str = template("report.html.j2").render(
         title=store.fact("title"),
         assignment=store.fact("assignment"),
         when=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
@@ -143,7 +143,8 @@ def decimal(number: float | None) -> str:
 
 
 @cache
-def _template() -> Any:
+def template(name: str) -> Any:
+    """A page of this room to be filled in; whatever is filled in is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -159,4 +160,4 @@ def _template() -> Any:
     }
     environment.filters |= {"excerpt": lambda text: cut(text, CHARS)}
     environment.globals["style"] = Markup(CARD.read_text("utf-8"))  # ours
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autograder.classes._drive import ClassRun, Ended
+from autograder.classes._similarity import Similarity
 from autograder.results import are_points
 
 SHOWN = 30  # of those that need somebody
@@ -99,3 +100,20 @@ def _unsettled(ran: ClassRun) -> Table:
         )
         table.add_row(Text(each.id), Text(what))
     return table
+
+
+def show_similarity(found: Similarity, console: Console) -> None:
+    """Print the pairs that share most."""
+    table = Table(title=f"{len(found.sources)} submissions compared", title_justify="left")
+    for heading in ("share", "of", "share", "of", "tokens in common"):
+        table.add_column(heading, justify="left" if heading == "of" else "right")
+    for pair in found.pairs[:SHOWN]:
+        who = [Text(found.names[each]) for each in (pair.first, pair.second)]
+        shares = [f"{100 * share:.0f} %" for share in pair.shares]
+        table.add_row(shares[0], who[0], shares[1], who[1], str(pair.tokens))
+    if found.pairs:
+        console.print(table)
+        left = len(found.pairs) - SHOWN
+        console.print(f"{f'… and {left} more. ' if left > 0 else ''}A reason to read, never a verdict.")
+    else:
+        console.print(f"{len(found.sources)} submissions compared: no two share more than their tasks explain.")

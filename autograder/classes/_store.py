@@ -17,11 +17,13 @@ from autograder.errors import GraderError, UsageError
 from autograder.results import Line, Outcome, Run
 
 FILE = "class.sqlite"
-VERSION = 1
-SCHEMA = """
+VERSION = 2
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO fact VALUES ('version', '{VERSION}');
 CREATE TABLE IF NOT EXISTS submission (
-  id TEXT PRIMARY KEY, created TEXT, key TEXT NOT NULL, present INTEGER NOT NULL, flags TEXT NOT NULL) WITHOUT ROWID;
+  id TEXT PRIMARY KEY, created TEXT, key TEXT NOT NULL, present INTEGER NOT NULL, flags TEXT NOT NULL,
+  content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS student (
   submission TEXT NOT NULL REFERENCES submission, position INTEGER NOT NULL, name TEXT NOT NULL, sid TEXT NOT NULL,
   email TEXT NOT NULL, number TEXT NOT NULL, login TEXT NOT NULL, PRIMARY KEY (submission, position)) WITHOUT ROWID;
@@ -40,6 +42,7 @@ CREATE VIEW IF NOT EXISTS grade AS
   FROM submission JOIN result ON result.submission = submission.id AND result.key = submission.key;
 """
 LINE_COLUMNS = 15
+STAYS = "What was stored stays. Make room or repair, then run the same again."
 
 
 def _columns(line: Line) -> tuple[Any, ...]:
@@ -89,22 +92,32 @@ class Store:
         if not write and not self.path.is_file():
             raise UsageError(f"there is no class in {folder}", help="First: deepgrade class EXPORT --assignment NAME.")
         mode = "rwc" if write else "rw"  # a reader, too, may have to make the file of shared memory
+        self._open = sqlite3.connect(
+            f"{self.path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30
+        )
         try:
-            self._open = sqlite3.connect(
-                f"{self.path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30
-            )
+            self._begin(write)
+        except BaseException:
+            self._open.close()
+            raise
+
+    def _begin(self, write: bool) -> None:
+        """Make the tables, all or none; refuse what is not such a file."""
+        try:
             if write:
                 self._open.execute("PRAGMA journal_mode=WAL")
                 self._open.execute("PRAGMA synchronous=FULL")
-                self._open.executescript(SCHEMA)
-                self._open.execute("INSERT OR IGNORE INTO fact VALUES ('version', ?)", (str(VERSION),))
-            version = self.fact("version")
-        except sqlite3.DatabaseError as error:
-            raise GraderError(
-                f"{self.path} cannot be used: {error}", help="Free the disk or choose another folder; then rerun."
-            ) from error
+                self._open.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+            has_tables = self._value("SELECT count(*) FROM sqlite_master")
+        except (sqlite3.DatabaseError, GraderError) as error:
+            told = f"{self.path} cannot be used: {error.args[0] if error.args else error}"
+            raise GraderError(told, help=f"Free the disk or choose another folder. {STAYS}") from error
+        if not has_tables:
+            raise UsageError(f"there is no class in {self.folder}", help="Its first run was stopped: run it again.")
+        version = self.fact("version")
         if version != str(VERSION):
-            raise GraderError(f"{self.path} has version {version}, not {VERSION}: grade the class into a new folder")
+            told = f"{self.path} has version {version}, not {VERSION}"
+            raise GraderError(told, help="Grade the class into a new folder.")
 
     def __enter__(self) -> "Store":
         return self
@@ -125,13 +138,25 @@ class Store:
         except sqlite3.DatabaseError as error:
             raise GraderError(
                 f"{self.path} cannot be written: {error}",
-                help="What was stored stays. Repair, then run the same again.",
+                help=STAYS,
             ) from error
+
+    def _rows(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """What a query finds, one row at a time."""
+        try:
+            yield from self._open.execute(query, values)
+        except sqlite3.DatabaseError as error:
+            told = f"{self.path} cannot be read: {error}"
+            raise GraderError(told, help="Restore the file, or grade the class into a new folder.") from error
+
+    def _value(self, query: str, *values: Any) -> Any:
+        """The first column of the first row; None where there is none."""
+        return next((row[0] for row in self._rows(query, *values)), None)
 
     def fact(self, name: str) -> str | None:
         """Something about the class: assignment, title, version, export."""
-        found = self._open.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
-        return found[0] if found else None
+        found: str | None = self._value("SELECT value FROM fact WHERE name = ?", name)
+        return found
 
     def begin(self, facts: dict[str, str], handed: Sequence[tuple[Handed, str, list[str]]]) -> None:
         """What the class is and who handed in what, each with its key and its integrity flags."""
@@ -140,8 +165,8 @@ class Store:
             base.execute("UPDATE submission SET present = 0")
             base.executemany("DELETE FROM student WHERE submission = ?", [(each.id,) for each, _, _ in handed])
             base.executemany(
-                "INSERT OR REPLACE INTO submission VALUES (?, ?, ?, 1, ?)",
-                [(each.id, each.created, key, json.dumps(flags)) for each, key, flags in handed],
+                "INSERT OR REPLACE INTO submission VALUES (?, ?, ?, 1, ?, ?)",
+                [(each.id, each.created, key, json.dumps(flags), each.content()) for each, key, flags in handed],
             )
             base.executemany(
                 "INSERT INTO student VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -167,8 +192,8 @@ class Store:
     def status(self, submission: str, key: str) -> str | None:
         """How the result with this key ended; None where there is none."""
         query = "SELECT status FROM result WHERE submission = ? AND key = ?"
-        found = self._open.execute(query, (submission, key)).fetchone()
-        return found[0] if found else None
+        found: str | None = self._value(query, submission, key)
+        return found
 
     def run(self, submission: str, key: str | None = None) -> Run | None:
         """The whole result of a submission, by default the one that counts."""
@@ -177,25 +202,26 @@ class Store:
         found = self._value(query, submission, key)
         return Run.from_dict(json.loads(found)) if found else None
 
-    def _value(self, query: str, *values: Any) -> Any:
-        found = self._open.execute(query, values).fetchone()
-        return found[0] if found else None
-
     def grades(self, *, earlier: bool = False) -> list[Grade]:
         """The results that count, by id: of what is in the latest export, with `earlier` of earlier ones too."""
-        found = [Grade(*row) for row in self._open.execute("SELECT * FROM grade ORDER BY id")]
+        found = [Grade(*row) for row in self._rows("SELECT * FROM grade ORDER BY id")]
         return [grade for grade in found if grade.present or earlier]
+
+    def contents(self) -> Iterator[tuple[Grade, str]]:
+        """The results that count of the latest export, each with the digest of what was handed in."""
+        query = "SELECT grade.*, content FROM grade JOIN submission USING (id) WHERE grade.present ORDER BY id"
+        return ((Grade(*row[:-1]), row[-1]) for row in self._rows(query))
 
     def ungraded(self) -> list[str]:
         """Ids of submissions of the latest export without a result that counts."""
         query = "SELECT id FROM submission WHERE present AND id NOT IN (SELECT id FROM grade) ORDER BY id"
-        return [row[0] for row in self._open.execute(query)]
+        return [row[0] for row in self._rows(query)]
 
     def students(self) -> dict[str, tuple[Student, ...]]:
         """Whose each submission is, by id."""
         found: dict[str, tuple[Student, ...]] = {}
         query = "SELECT submission, name, sid, email, number, login FROM student ORDER BY submission, position"
-        for submission, *fields in self._open.execute(query):
+        for submission, *fields in self._rows(query):
             found[submission] = (*found.get(submission, ()), Student(*fields))
         return found
 
@@ -207,14 +233,12 @@ class Store:
     def flags(self) -> dict[str, list[str]]:
         """What a human should look at in the source of a submission, by id; only where there is something."""
         query = "SELECT id, flags FROM submission WHERE present AND flags != '[]' ORDER BY id"
-        return {row[0]: json.loads(row[1]) for row in self._open.execute(query)}
+        return {row[0]: json.loads(row[1]) for row in self._rows(query)}
 
     def lines(self, columns: str, where: str = "1", *, earlier: bool = False) -> Iterator[tuple[Any, ...]]:
         """Columns of the lines that count, in order of submission and check, one at a time; see `grades`."""
-        return iter(
-            self._open.execute(
-                f"SELECT {columns} FROM submission JOIN line ON line.submission = submission.id "
-                f"AND line.key = submission.key WHERE (submission.present OR {int(earlier)}) AND ({where}) "
-                "ORDER BY submission.id, line.position"
-            )
+        return self._rows(
+            f"SELECT {columns} FROM submission JOIN line ON line.submission = submission.id "
+            f"AND line.key = submission.key WHERE (submission.present OR {int(earlier)}) AND ({where}) "
+            "ORDER BY submission.id, line.position"
         )

@@ -29,13 +29,17 @@ def graded(passed: str) -> Run:
 
 
 def store(
-    folder: Path, runs: Mapping[str, Run], students: Mapping[str, Sequence[Student]], created: Mapping[str, str] = {}
+    folder: Path,
+    runs: Mapping[str, Run],
+    students: Mapping[str, Sequence[Student]],
+    created: Mapping[str, str] = {},
+    facts: Mapping[str, str] = {},
 ) -> Path:
     """A class with these results, by id."""
     folder.mkdir(parents=True, exist_ok=True)
     with Store(folder, write=True) as made:
         handed = [(Handed(each, folder, tuple(students[each]), created.get(each)), "key", []) for each in runs]
-        made.begin({"assignment": "made", "title": "A made assignment"}, handed)
+        made.begin({"assignment": "made", "title": "A made assignment", **facts}, handed)
         for each, result in runs.items():
             made.put(each, "key", result)
     return folder

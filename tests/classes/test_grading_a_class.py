@@ -177,21 +177,3 @@ def test_a_warm_process_that_is_killed_is_replaced_and_nobody_pays(copied: Grade
 
     grade_class("mini", copied.export, copied.out, root=COURSE, progress=kill)
     assert [row for row in verdicts(copied.out) if row[1] == "fault"] == []
-
-
-def test_a_full_disk_stops_with_one_message_and_a_rerun_completes(
-    copied: Graded, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.rmtree(copied.out)
-    few = write_gradescope(copied.made[:3], copied.export.parent / "few")
-    import autograder.classes._drive as drive
-
-    def full(path: Path, text: str) -> Path:
-        raise OSError(28, "No space left on device", str(path))
-
-    with monkeypatch.context() as patched:
-        patched.setattr(drive, "write_whole", full)
-        with pytest.raises(OSError, match="No space left"):
-            grade_class("mini", few, copied.out, root=COURSE)
-    ran = grade_class("mini", few, copied.out, root=COURSE)
-    assert (ran.graded, len(ran.grades)) == (3, 3)

@@ -1,0 +1,90 @@
+"""Where submissions are graded: one interface, so that the driver need not know whether in threads or on a cluster.
+
+A task is one submission; it crosses to other machines as it is, so it holds plain values and paths that all of them
+see. A pool grades tasks, in whatever order, and never touches the store.
+"""
+
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from autograder.errors import GraderError
+from autograder.grading import Engine, Options, grade
+from autograder.results import Run
+
+
+@dataclass(frozen=True)
+class Task:
+    """One submission to grade.
+
+    Attributes:
+        assignment: its name.
+        root: folder of the course, absolute.
+        preload: public modules that a warm process imports once.
+        path: of the submission, absolute.
+        options: how to grade.
+    """
+
+    assignment: str
+    root: Path
+    preload: tuple[str, ...]
+    path: Path
+    options: Options
+
+
+class Pool(Protocol):
+    """Grades tasks. A context manager: leaving it stops what still runs."""
+
+    @property
+    def ahead(self) -> int:
+        """How many tasks may be handed over before the first has come back."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def submit(self, task: Task) -> Future[Run]:
+        """Its run, in time; an exception where no try gave one."""
+
+
+class Warm:
+    """One warm engine for all threads of a process, and another in its place when it was killed. A context manager."""
+
+    def __init__(self, preload: tuple[str, ...]) -> None:
+        self._preload, self._lock, self._engine = preload, threading.Lock(), Engine(preload=preload)
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        self._engine.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._closed = True
+            self._engine.__exit__(*error)
+
+    def grade(self, task: Task) -> Run:
+        """Its run; once more where the warm process was killed, which the submission could not help.
+
+        Raises:
+            GraderError: the assignment's own files are wrong, or this was closed meanwhile.
+        """
+        for _ in range(2):
+            engine = self._current()
+            run = grade(task.assignment, task.path, root=task.root, options=task.options, engine=engine)
+            if not run.has_fault or engine.is_alive:
+                break
+        return run
+
+    def _current(self) -> Engine:
+        """The engine to ask; started anew if the last one died."""
+        with self._lock:
+            if self._closed:
+                raise GraderError("the run was stopped")
+            if not self._engine.is_alive:
+                self._engine.__exit__(None, None, None)
+                self._engine = Engine(preload=self._preload)
+                self._engine.__enter__()
+            return self._engine
