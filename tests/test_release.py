@@ -107,6 +107,7 @@ def test_a_bundle_has_no_times_no_absolute_paths_and_modes_that_say_what_can_be_
 
 def test_the_starter_is_what_students_need_in_one_folder(made: dict[str, Bundle]) -> None:
     needed = {"mini.py", "mini.ipynb", "handout.md", "assignment.toml", "check.py", "README.md", "deepgrade.pyz"}
+    needed |= {"submit.py", "student-guide.md", "requirements.txt", "public/points.json"}
     assert set(made["starter"].files) == {f"mini/{name}" for name in needed | {"public/test_public.py"}}
 
 

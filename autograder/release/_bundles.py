@@ -82,9 +82,13 @@ def write_bundles(assignment: Assignment, folder: Path, secret: str = "") -> lis
 
 
 def _starter(assignment: Assignment) -> dict[str, bytes]:
-    return {f"{assignment.name}/{path}": data for path, data in build(assignment).items()} | {
-        f"{assignment.name}/deepgrade.pyz": _local_checker()
+    root = find_root()
+    files = build(assignment) | {
+        "deepgrade.pyz": _local_checker(),
+        "requirements.txt": "\n".join(_students_packages(root)).encode() + b"\n",
+        "student-guide.md": (root / "docs" / "student-guide.md").read_bytes(),
     }
+    return {f"{assignment.name}/{path}": data for path, data in files.items()}
 
 
 def _local_checker() -> bytes:
@@ -139,6 +143,12 @@ def _package_files(package: Path) -> Iterator[Path]:
         compiled = "__pycache__" in path.relative_to(package).parts
         if path.is_file() and path.suffix in PACKAGE_SUFFIXES and not compiled and PLATFORM not in path.parents:
             yield path
+
+
+def _students_packages(root: Path) -> list[str]:
+    """What students install: what their code may import, what runs the checks, and the notebook."""
+    needed = ("numpy", "scipy", "torch", "pytest", "matplotlib", "tqdm")
+    return [name for name in _requirements(root) if name.startswith(needed)] + ["jupyter"]
 
 
 def _requirements(root: Path) -> list[str]:

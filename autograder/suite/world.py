@@ -22,6 +22,7 @@ class Case:
         diagnosis: the known mistake that gives the same answer.
         score: points set by the check itself, None for all or nothing.
         differs: where values differ, as nested lists, for a picture.
+        beside: yours and expected side by side, of a public check.
     """
 
     outcome: str
@@ -32,6 +33,7 @@ class Case:
     score: float | None = None
     duration: float = 0.0
     differs: Any = None
+    beside: str = ""
     leaderboard: tuple[str, Any, str] | None = None
     figures: dict[str, Any] = field(default_factory=dict)
 
