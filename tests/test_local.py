@@ -474,6 +474,85 @@ def test_values_stand_side_by_side(folder: Path, check: Check) -> None:
     assert told[head + 1].split() == ["1", "4", "9", "2", "4", "6", "-1", "·", "+3"]
 
 
+def test_a_known_mistake_is_told_at_home(folder: Path, check: Check) -> None:
+    (folder / "mini.py").write_text(REFERENCE.replace("return 2 * x", "return x + x + x"))
+    assert "Hint: This is three times x: count again." in check("mini.py").out
+    assert b"three times" not in (folder / "public" / "hints.json").read_bytes()
+
+
+def test_another_mistake_is_not_told_as_that(folder: Path, check: Check) -> None:
+    (folder / "mini.py").write_text(REFERENCE.replace("return 2 * x", "return 3.1 * x"))
+    assert "Hint:" not in check("mini.py").out
+
+
+ASKS_AFFINE = """
+
+@pytest.mark.task("affine")
+@weight(2)
+@number("3.1")
+def test_affine_shape(student, draw):
+    \"\"\"affine: the shape\"\"\"
+    assert tuple(student.affine(draw.tensor(2, 3), draw.tensor(3, 4)).shape) == (2, 4)
+"""
+ATTENTION = "torch.nn.functional.scaled_dot_product_attention(x[None], x[None], x[None])"
+CONVOLUTION = "torch.nn.Conv1d(3, 1, 1).double()(x.T[None])"
+RULES = {
+    "numpy's": ("double", "return 2 * x", "return (torch.from_numpy(x) * 2).numpy()", "is to be written in NumPy"),
+    "attention": ("affine", "return x @ w", f"{ATTENTION}; return x @ w", "`scaled_dot_product_attention`"),
+    "convolution": ("affine", "return x @ w", f"{CONVOLUTION}; return x @ w", "what `conv1d` does"),
+}
+
+
+@pytest.mark.parametrize(("task", "old", "new", "told"), RULES.values(), ids=RULES.keys())
+def test_what_a_task_forbids_is_refused_at_home_too(
+    folder: Path, check: Check, task: str, old: str, new: str, told: str
+) -> None:
+    with_checks(folder, ASKS_AFFINE)
+    assert old in REFERENCE
+    (folder / "mini.py").write_text(REFERENCE.replace(old, new))
+    done = check("mini.py", task)
+    assert told in done.out
+    assert done.code == 1
+
+
+@pytest.fixture
+def watched(folder: Path) -> Iterator[Callable[[str], str]]:
+    """`check.py --watch mini.py`: give it what is printed up to a line with these words."""
+    asked = json.dumps([str(folder / "check.py"), ["--watch", "mini.py"], []])
+    with subprocess.Popen([*COMMAND, asked], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+
+        def until(words: str) -> str:
+            told = ""
+            while words not in told:
+                assert process.stdout is not None
+                line = process.stdout.readline()
+                assert line, told
+                told += line
+            return told
+
+        yield until
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) in (0, 1)
+
+
+def test_a_save_runs_again_what_is_not_right_yet(folder: Path, watched: Callable[[str], str]) -> None:
+    with_checks(folder, ASKS_AFFINE)
+    file = folder / "mini.py"
+    assert "2 not right yet; next: 1.1 double" in watched("Waiting")
+    file.write_text(REFERENCE.replace("return 2 * x", "return 3 * x"))
+    told = watched("Waiting")
+    assert FAILED in told and "✓ 3.1" in told
+    file.write_text("def (:")
+    assert "mini.py cannot be imported: SyntaxError" in watched("Waiting")
+    file.write_text(REFERENCE.replace("return 2 * x", "return 4 * x"))
+    watched("Waiting")
+    file.write_text(REFERENCE)
+    told = watched("Waiting")
+    assert PASSED in told
+    assert "Everything that was asked for passes." in told
+
+
 # Handing in ---------------------------------------------------------------------------------------------------------
 
 

@@ -59,6 +59,7 @@ def _check() -> argparse.ArgumentParser:
         "what", nargs="*", help="tasks, functions or numbers of checks (default: all), and your .py or .ipynb"
     )
     parser.add_argument("-k", dest="select", action="append", default=[], help="only checks with this in their names")
+    parser.add_argument("--watch", action="store_true", help="again at every save: what is not right yet")
     return parser
 
 

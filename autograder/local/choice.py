@@ -21,7 +21,7 @@ def parted(words: Sequence[str]) -> tuple[list[Path], list[str]]:
 def work_in(folder: Path, assignment: Assignment) -> tuple[Path, str]:
     """Of the module and the notebook in a folder the one that would be graded, and a note where the other holds work
     too; the folder itself where neither is there."""
-    found = {path: written(path, assignment) for path in _candidates(folder, assignment)}
+    found = {path: written(path, assignment) for path in candidates(folder, assignment)}
     if not found:
         return folder, ""
     best, *others = sorted(found, key=lambda path: -found[path])
@@ -30,7 +30,8 @@ def work_in(folder: Path, assignment: Assignment) -> tuple[Path, str]:
     return best, note
 
 
-def _candidates(folder: Path, assignment: Assignment) -> list[Path]:
+def candidates(folder: Path, assignment: Assignment) -> list[Path]:
+    """The module and the notebook of a starter, those that are there."""
     names = f"{assignment.deliverable}.py", f"{assignment.deliverable}.ipynb"
     return [folder / name for name in names if (folder / name).is_file()]
 

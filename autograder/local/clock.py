@@ -16,6 +16,7 @@ from typing import Any
 
 from autograder.checks import Answer, LocalRunner, Raised
 from autograder.checks.runner import CHECK_CALLS, SHORTENED_SECONDS, place
+from autograder.local.forbidden import forbidding
 from autograder.sandbox.limits import WorkerLost
 from autograder.sandbox.steps import Request
 from autograder.sandbox.worker import describe
@@ -138,7 +139,7 @@ class TimedRunner:
         most = SHORTENED_SECONDS if request.name in self.late else self.seconds
         most = min(most, CHECK_CALLS * self.seconds - self.spent)
         try:
-            with self.clock.limit(most):
+            with self.clock.limit(most), forbidding(request.absent):
                 return self.inner.answer(request)
         except TimeUp as over:
             self.late.add(request.name)

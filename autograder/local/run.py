@@ -14,6 +14,7 @@ from autograder.local.checks import Ran, public_checks, run_checks
 from autograder.local.choice import chosen, parted, work_in
 from autograder.local.clock import Clock, position
 from autograder.local.decorators import stand_in_for_decorators
+from autograder.local.hints import Hints, read_hints
 from autograder.local.terminal import Terminal
 from autograder.local.work import Work, read_work
 
@@ -50,11 +51,11 @@ class Session:
     """One call of check.py: what is to be checked, and how."""
 
     def __init__(self, assignment: Assignment, checks: tuple[CheckFacts, ...], options: argparse.Namespace) -> None:
-        files, names = parted(options.what)
+        self.files, names = parted(options.what)
         self.assignment, self.checks = assignment, checks
         self.note = ""
-        if files:
-            self.path = files[0]
+        if self.files:
+            self.path = self.files[0]
             if not self.path.exists():
                 raise UsageError(f"there is no file {self.path}", help="Files are looked for where you are.")
         else:
@@ -81,8 +82,14 @@ class Session:
         terminal = Terminal(self.assignment, self.checks)
         work = read_work(self.path, self.assignment, staging, clock)
         terminal.head(work, self.note)
-        ran = run_checks(work, clock, self.wanted(), begins=terminal.begins, ended=terminal.ended)
+        ran = run_checks(
+            work, clock, self.wanted(), begins=terminal.begins, ended=terminal.ended, diagnosis=self.hints()
+        )
         return self.concluded(terminal, work, ran, clock)
+
+    def hints(self) -> Hints | None:
+        """What knows known mistakes by their answers."""
+        return read_hints(self.assignment.folder)
 
     def concluded(self, terminal: Terminal, work: Work, ran: Ran, clock: Clock) -> int:
         """Print how it went; returns the exit code."""
@@ -105,6 +112,10 @@ def _kind(options: argparse.Namespace, command: str) -> type[Session]:
         from autograder.local.submit import Submitting
 
         return Submitting
+    if options.watch:
+        from autograder.local.watch import Watching
+
+        return Watching
     return Session
 
 

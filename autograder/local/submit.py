@@ -39,7 +39,7 @@ class Submitting(Session):
             terminal.note(f"{error.message}\n{error.help}")
             return self._packed(terminal, CANNOT)
         terminal.head(work, self.note)
-        ran = run_checks(work, clock, self.checks, begins=terminal.begins, ended=terminal.ended)
+        ran = run_checks(work, clock, self.checks, begins=terminal.begins, ended=terminal.ended, diagnosis=self.hints())
         if ran.interrupted is not None:
             terminal.say(f"\n\nInterrupted; nothing was packed. It was in {ran.interrupted}")
             return INTERRUPTED

@@ -3,12 +3,12 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from autograder.assignment import QUIZ, Assignment, CheckFacts
-from autograder.local.checks import Line
+from autograder.local.checks import Line, Ran
 from autograder.local.work import Work
 
 UNTOUCHED, RIGHT, WRONG = "·", "✓", "✗"
@@ -43,11 +43,18 @@ class Terminal:
         """A remark."""
         self.say(f"Note: {text}", "note")
 
-    def head(self, work: Work, note: str = "") -> None:
-        """What is checked."""
+    def head(self, work: Work, note: str = "") -> tuple[str, ...]:
+        """What is checked; returns the remarks on it."""
         self.say(f"{self.assignment.title}: {work.name}", "bold")
-        for text in (*([note] if note else []), *work.notes):
-            self.note(text)
+        return self.remarks(work, note)
+
+    def remarks(self, work: Work, note: str = "", known: Collection[str] = ()) -> tuple[str, ...]:
+        """What is to be said of the file, where it is not known; returns all of it."""
+        notes = (*([note] if note else []), *work.notes)
+        for text in notes:
+            if text not in known:
+                self.note(text)
+        return notes
 
     def begins(self, facts: CheckFacts) -> None:
         """A check begins to run: shown where somebody sits there, until it ends or prints."""
@@ -71,6 +78,11 @@ class Terminal:
                 self.say(indent + text.replace("\n", f"\n{indent}"))
         if line.hint:
             self.say(f"{indent}Hint: {line.hint}", "hint")
+
+    def problems(self, ran: Ran) -> None:
+        """Files of checks that cannot be run."""
+        for file, told in ran.problems.items():
+            self.say(f"\n! {file} cannot be run: {told}\n  Take it from the archive that you were given again.", "!")
 
     def summary(self, work: Work, lines: dict[str, Line], quiz: dict[str, str], tasks: Iterable[str]) -> None:
         """How these tasks stand, and what is left."""
@@ -117,6 +129,8 @@ class Terminal:
         told = f"{len(passed)} of {len(self.checks)} public checks pass: {weights[0]:g} of {weights[1]:g} points."
         if hidden := sum(self.hidden.values()):
             told += f" Checks that run when you hand in decide about {hidden:g} more."
+        if not lines:
+            return
         if left := len(self.checks) - len(lines):
             told = f"{len(passed)} of {len(lines)} public checks pass; {left} others were not run."
         self.say(f"\n{told}")

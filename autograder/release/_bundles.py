@@ -12,6 +12,8 @@ from pathlib import Path
 
 from autograder.assignment import Assignment, find_root, suite_digest
 from autograder.errors import GraderError, UsageError
+from autograder.local.hints import FILE as HINTS
+from autograder.release._hints import locked_hints
 from autograder.sandbox.confine import LEVELS
 from autograder.starter import build, solution_blocks
 
@@ -61,13 +63,14 @@ def bundles(assignment: Assignment, secret: str = "") -> tuple[Bundle, ...]:
     Raises:
         GraderError: text of the solution would reach students.
     """
-    made = (
-        Bundle(f"{assignment.name}-starter.zip", _starter(assignment)),
+    starter = Bundle(f"{assignment.name}-starter.zip", _starter(assignment))
+    _refuse_leaks(assignment, starter)
+    starter.files[f"{assignment.name}/public/{HINTS}"] = locked_hints(assignment)
+    return (
+        starter,
         Bundle(f"{assignment.name}-autograder.zip", _autograder(assignment, secret)),
         Bundle(f"{assignment.name}-solution.zip", {assignment.solution.name: assignment.solution.read_bytes()}),
     )
-    _refuse_leaks(assignment, made[0])
-    return made
 
 
 def write_bundles(assignment: Assignment, folder: Path, secret: str = "") -> list[Path]:

@@ -301,9 +301,10 @@ class ChecksPlugin:
         if check_name(item) in self.diagnosed:
             return None  # the line shows its first failing case only
         self.diagnosed.add(check_name(item))
-        if door is None or self.world.diagnosis is None or self.world.reference is None or marker is None:
+        if door is None or self.world.diagnosis is None or marker is None:
             return None
-        reference = Door(door.assignment, self.world.reference, door.signatures, door.draw, door.source)
+        right = self.world.reference
+        reference = None if right is None else Door(door.assignment, right, door.signatures, door.draw, door.source)
         of_all = marker.kwargs.get("kind") == "dtype"
         try:
             return self.world.diagnosis.of(None if of_all else marker.args[0], door, reference, rung == "dtype")

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autograder.assignment import Assignment, Mistake
-from autograder.checks import Diagnosis, LocalRunner, Runner
+from autograder.checks import LocalRunner, Runner
+from autograder.checks.diagnosis import Diagnoses
 from autograder.checks.race import Inconclusive
 from autograder.proof.prover import Prover
 
@@ -62,7 +63,7 @@ class World:
         seed: of the run.
         deadline: on the monotonic clock; checks that would start later are blocked.
         source: the submission, for messages.
-        diagnosis: known mistakes, None on a student's machine.
+        diagnosis: knows known mistakes by their answers.
         prover: makes what replays recordings, in a process of its own.
         device: where checks that need an accelerator run; empty where there is none.
     """
@@ -74,6 +75,6 @@ class World:
     seed: int
     deadline: float
     source: Any
-    diagnosis: Diagnosis | None = None
+    diagnosis: Diagnoses | None = None
     prover: Callable[[], Prover] = _nobody
     device: str = ""
