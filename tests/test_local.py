@@ -553,6 +553,88 @@ def test_a_save_runs_again_what_is_not_right_yet(folder: Path, watched: Callable
     assert "Everything that was asked for passes." in told
 
 
+# What else it can do ------------------------------------------------------------------------------------------------
+
+SHAPES = ("--shapes", "4x3,3")
+GRADIENTS = {
+    "right": ("", "", ["scale", *SHAPES], 0, "✓ dw agrees with differences (3 entries)"),
+    "wrong": (
+        "(dout * x).sum(axis=0)",
+        "(dout * x).mean(axis=0)",
+        ["scale_backward", *SHAPES],
+        1,
+        "✗ dw: 3 of 3 entries do not agree (3 entries)\n        yours ",
+    ),
+    "of another shape": ("(dout * x).sum(axis=0)", "dout * x", ["scale", *SHAPES], 3, "the gradient has shape (4, 3)"),
+    "of torch": (
+        "",
+        "",
+        ["affine", "--shapes", "2x3,3x4"],
+        0,
+        "with respect to w agrees with differences (12 entries)",
+    ),
+    "of what raises": ("return x @ w", "return x @ y", ["affine", "--shapes", "2x3,3x4"], 3, "name 'y' is not defined"),
+    "of nothing": ("", "", ["scales", *SHAPES], 2, "there is no function 'scales'; did you mean 'scale'?"),
+    "without shapes": ("", "", ["scale"], 2, "'' is no shape\nShapes are written as 2x3x8x8"),
+    "with what is no argument": ("", "", ["scale", *SHAPES, "--with", "stride"], 2, "'stride' is no argument"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "words", "code", "told"), GRADIENTS.values(), ids=GRADIENTS.keys())
+def test_gradients_are_compared_with_differences(
+    folder: Path, check: Check, old: str, new: str, words: list[str], code: int, told: str
+) -> None:
+    (folder / "mini.py").write_text(REFERENCE.replace(old, new) if old else REFERENCE)
+    done = check("mini.py", "--gradients", *words)
+    assert told in done.out + done.err
+    assert done.code == code
+    assert no_traceback(done)
+
+
+SPEED = {
+    "within": ("", "", 0, r"✓ operations +\d+ +at most 40"),
+    "over": (
+        "return x @ w",
+        "return sum(x[:, i : i + 1] * w[i] + 0 for i in range(3))",
+        1,
+        r"✗ operations +\d+ +at most 40",
+    ),
+    "outside torch": (
+        "return x @ w",
+        "return torch.from_numpy(x.detach().numpy() @ w.detach().numpy())",
+        1,
+        "somewhere numbers leave torch",
+    ),
+    "wrong": ("return x @ w", "return x @ w[:, :1]", 1, "measured once its public check passes: check.py 3.1"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "code", "told"), SPEED.values(), ids=SPEED.keys())
+def test_what_a_fast_task_costs_is_counted_at_home(
+    folder: Path, check: Check, old: str, new: str, code: int, told: str
+) -> None:
+    with_checks(folder, ASKS_AFFINE)
+    (folder / "mini.py").write_text(REFERENCE.replace(old, new) if old else REFERENCE)
+    done = check("mini.py", "--speed")
+    assert re.search(told, done.out), done.out + done.err
+    assert done.code == code
+
+
+def test_without_a_fast_task_nothing_is_measured(folder: Path, check: Check) -> None:
+    assert "none of these tasks has a limit" in check("double", "--speed").err
+
+
+def test_the_page_of_the_grade_can_be_had_at_home(folder: Path, check: Check) -> None:
+    (folder / "mini.py").write_text(REFERENCE.replace("return 2 * x", "return 3 * x"))
+    done = check("mini.py", "--report")
+    page = (folder / "report.html").read_text("utf-8")
+    assert f"Written: {folder / 'report.html'}" in done.out
+    assert "A small assignment" in page and "double: 1, 2, 3 becomes 2, 4, 6" in page
+    assert "yours" in page and "expected" in page
+    assert "This is three times x: count again." in page
+    assert "hidden checks" in page and "q1: " not in page
+
+
 # Handing in ---------------------------------------------------------------------------------------------------------
 
 

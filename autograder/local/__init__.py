@@ -59,7 +59,13 @@ def _check() -> argparse.ArgumentParser:
         "what", nargs="*", help="tasks, functions or numbers of checks (default: all), and your .py or .ipynb"
     )
     parser.add_argument("-k", dest="select", action="append", default=[], help="only checks with this in their names")
-    parser.add_argument("--watch", action="store_true", help="again at every save: what is not right yet")
+    parser.add_argument("--report", action="store_true", help="also write report.html, the page of the grade")
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--watch", action="store_true", help="again at every save: what is not right yet")
+    modes.add_argument("--speed", action="store_true", help="what the fast tasks cost, beside their limits")
+    modes.add_argument("--gradients", metavar="FUNCTION", help="gradients against differences; needs --shapes")
+    parser.add_argument("--shapes", default="", help="for --gradients, such as 2x3x8x8,4x3x3x3,4")
+    parser.add_argument("--with", dest="settings", nargs="+", default=[], help="for --gradients, such as stride=2")
     return parser
 
 
@@ -67,7 +73,7 @@ def _submit() -> argparse.ArgumentParser:
     parser = _parser("submit.py", "Runs the public checks, says what is missing, and packs your work.", PACKED)
     parser.add_argument("what", nargs="*", help="your .py or .ipynb (default: the one in which more is written)")
     parser.add_argument("--anyway", action="store_true", help="pack even what cannot be imported")
-    parser.set_defaults(select=[])
+    parser.set_defaults(select=[], report=False)
     return parser
 
 

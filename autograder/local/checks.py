@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from autograder.assignment import Assignment, CheckFacts, points
+from autograder.checks import Door
 from autograder.errors import GraderError
 from autograder.local.clock import Clock, position
 from autograder.local.work import Work
 from autograder.suite import merged, run_pytest
-from autograder.suite.plugin import ChecksPlugin, check_name
+from autograder.suite.plugin import DOOR, ChecksPlugin, check_name
 from autograder.suite.world import Case, World
 
 SEED = 0  # the same draws in every run: what failed a minute ago fails for the same numbers now
@@ -64,11 +65,13 @@ class Ran:
     Attributes:
         lines: by the check's name, in the order of the run.
         problems: files of checks that could not be imported, and why.
+        doors: by the check's name, what each of its cases asked.
         interrupted: the check and the line that Ctrl-C found it in, None where nobody pressed it.
     """
 
     lines: dict[str, Line] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    doors: dict[str, list[Door]] = field(default_factory=dict)
     interrupted: str | None = None
 
 
@@ -87,6 +90,7 @@ class Listener:
     def __init__(self, begins: Callable[[CheckFacts], None], facts: dict[str, CheckFacts], work: Work) -> None:
         self.begins, self.facts, self.work = begins, facts, work
         self.current = ""
+        self.doors: dict[str, list[Door]] = {}
         self.interrupted: str | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -95,6 +99,12 @@ class Listener:
         if check_name(item) != self.current:
             self.current = check_name(item)
             self.begins(self.facts[self.current])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """A case has run."""
+        if door := item.stash.get(DOOR, None):
+            self.doors.setdefault(check_name(item), []).append(door)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Somebody has had enough."""
@@ -150,6 +160,7 @@ def run_checks(
     if facts:
         run_pytest(plugin, work.assignment.folder, files, more=[listener])
     ran.problems, ran.interrupted = dict(_told(plugin.problems)), listener.interrupted
+    ran.doors = listener.doors
     if ran.problems:
         return ran
     if missing := [name for name in facts if name not in ran.lines and ran.interrupted is None]:

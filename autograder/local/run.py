@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,7 +53,8 @@ class Session:
 
     def __init__(self, assignment: Assignment, checks: tuple[CheckFacts, ...], options: argparse.Namespace) -> None:
         self.files, names = parted(options.what)
-        self.assignment, self.checks = assignment, checks
+        self.assignment, self.checks, self.options = assignment, checks, options
+        self.started = time.time()
         self.note = ""
         if self.files:
             self.path = self.files[0]
@@ -100,7 +102,12 @@ class Session:
         if ran.interrupted is not None:
             terminal.say(f"\n\nInterrupted in {ran.interrupted}")
             return INTERRUPTED
-        terminal.summary(work, ran.lines, work.quiz(clock), self.tasks)
+        quiz = work.quiz(clock)
+        terminal.summary(work, ran.lines, quiz, self.tasks)
+        if self.options.report:
+            from autograder.local.page import write_page
+
+            terminal.say(f"Written: {write_page(work, ran, quiz, self.assignment.folder, self.started)}")
         if ran.problems or any(line.outcome not in ("passed", "failed") for line in ran.lines.values()):
             return CANNOT
         return FINE if all(line.passed for line in ran.lines.values()) else FAILED
@@ -116,6 +123,14 @@ def _kind(options: argparse.Namespace, command: str) -> type[Session]:
         from autograder.local.watch import Watching
 
         return Watching
+    if options.speed:
+        from autograder.local.speed import Measuring
+
+        return Measuring
+    if options.gradients:
+        from autograder.local.gradients import Differentiating
+
+        return Differentiating
     return Session
 
 

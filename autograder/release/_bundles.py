@@ -21,7 +21,8 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 PACKAGE_SUFFIXES = {".py", ".html", ".css", ".json", ".j2"}
 PACKAGE = Path(__file__).resolve().parents[1]
 PLATFORM = PACKAGE / "release" / "bundle"  # scripts that go to the bundle's root
-LOCAL_ROOMS = ("assignment", "submission", "checks", "sandbox", "proof", "suite", "local")
+LOCAL_ROOMS = ("assignment", "submission", "checks", "sandbox", "proof", "suite", "results", "local")
+LOCAL_KINDS = {".py", ".css", ".j2"}
 LOCAL_FILES = ("__init__.py", "errors.py", "plain.py", "syntax.py")
 EXECUTABLE = {"setup.sh", "run_autograder"}
 TEXT_SUFFIXES = {".py", ".ipynb", ".md", ".toml", ".txt", *PACKAGE_SUFFIXES}
@@ -97,7 +98,7 @@ def _starter(assignment: Assignment) -> dict[str, bytes]:
 def _local_checker() -> bytes:
     """The part of the package that the public checks need, as one importable file."""
     package = PACKAGE
-    rooms = [path for room in LOCAL_ROOMS for path in sorted((package / room).glob("*.py"))]
+    rooms = [path for room in LOCAL_ROOMS for path in sorted((package / room).iterdir()) if path.suffix in LOCAL_KINDS]
     files = {f"autograder/{path.relative_to(package).as_posix()}": path.read_bytes() for path in rooms}
     files |= {f"autograder/{name}": (package / name).read_bytes() for name in LOCAL_FILES}
     return Bundle("deepgrade.pyz", files).data()
