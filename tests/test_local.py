@@ -1,5 +1,6 @@
 """The local checker as a student has it: the starter's archive, unpacked, run by a Python without this project."""
 
+import ast
 import io
 import json
 import os
@@ -39,6 +40,8 @@ class Without:
         return getattr(self.finder, name)
 
 def run(script, arguments, hidden):
+    for module, name in (each.split(".") for each in hidden if "." in each):
+        delattr(importlib.import_module(module), name)
     sys.meta_path[:] = [Without(finder, hidden) for finder in sys.meta_path]
     sys.argv[:] = [script, *arguments]
     sys.path.insert(0, os.path.dirname(script))
@@ -98,11 +101,16 @@ def warm() -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
+@pytest.fixture(scope="module")
+def starter() -> bytes:
+    """What students get."""
+    return bundles(MINI)[0].data()
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, starter: bytes) -> Path:
     """The starter, unpacked."""
-    starter, _, _ = bundles(MINI)
-    with zipfile.ZipFile(io.BytesIO(starter.data())) as archive:
+    with zipfile.ZipFile(io.BytesIO(starter)) as archive:
         archive.extractall(tmp_path)
     return tmp_path / "mini"
 
@@ -312,6 +320,56 @@ def test_checking_changes_nothing_in_the_folder(folder: Path, check: Check) -> N
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     check()
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+# Windows, macOS, old Pythons ------------------------------------------------------------------------------------------
+
+ELSEWHERE = (
+    "fcntl resource pwd grp termios os.fork os.readv os.writev os.fchmod signal.pthread_kill signal.setitimer "
+    "signal.SIGALRM signal.SIGKILL os.setuid os.getuid"
+)
+
+
+def test_nothing_is_needed_that_only_linux_has(folder: Path, cold_check: Check) -> None:
+    limited(folder, 0.5)
+    with_checks(folder, OTHER.replace("is None", "is not None"))
+    (folder / "mini.py").write_text(REFERENCE.replace("return 2 * x", "while True: pass"))
+    done = cold_check("mini.py", "--report", without=f"{ELSEWHERE} gradescope_utils", encoding="cp1252")
+    assert "Your code did not return within 0.5 s. It was at line " in done.out, done.out + done.err
+    assert "+ 2.1     2/2  other: scales" in done.out
+    assert done.code == 1
+    assert (folder / "report.html").exists()
+
+
+@pytest.mark.parametrize("script", ["check.py", "submit.py"])
+def test_line_ends_and_spaces_of_windows_do_no_harm(folder: Path, check: Check, script: str) -> None:
+    for path in [*folder.glob("*.py"), *folder.glob("public/*"), folder / "assignment.toml"]:
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    (folder / "my work (1).py").write_bytes(
+        REFERENCE.replace("return 2 * x", "return 3 * x").replace("\n", "\r\n").encode()
+    )
+    done = check("my work (1).py", script=script)
+    assert FAILED in done.out, done.out + done.err
+    assert "This is three times x: count again." in done.out
+    assert done.code == 1
+
+
+def test_a_folder_may_have_spaces_in_its_name(folder: Path, cold_check: Check) -> None:
+    (folder / "mini.py").write_text(REFERENCE)
+    spaced = folder.rename(folder.with_name("my homework (2)"))
+    asked = json.dumps([str(spaced / "check.py"), ["mini.py"], []])
+    done = subprocess.run([*COMMAND, asked], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("script", ["check.py", "submit.py"])
+def test_an_old_python_is_told_so_in_a_sentence(folder: Path, script: str) -> None:
+    ast.parse((folder / script).read_text(), feature_version=(3, 0))
+    old = f"import runpy, sys; sys.version_info = (3, 10); sys.path[:0] = [{str(folder)!r}]; "
+    old += f"runpy.run_path({str(folder / script)!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-I", "-c", old], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert re.fullmatch(r"Python 3\.11 or newer is needed; this is 3\.\S+\n", done.stderr)
 
 
 # The loop -----------------------------------------------------------------------------------------------------------
@@ -601,7 +659,7 @@ SPEED = {
     ),
     "outside torch": (
         "return x @ w",
-        "return torch.from_numpy(x.detach().numpy() @ w.detach().numpy())",
+        "return x @ w * float(x.detach().numpy().sum())",
         1,
         "somewhere numbers leave torch",
     ),
