@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbclient
+import nbformat
 import pytest
 
 from autograder.assignment import load_assignment
@@ -691,6 +693,18 @@ def test_the_page_of_the_grade_can_be_had_at_home(folder: Path, check: Check) ->
     assert "yours" in page and "expected" in page
     assert "This is three times x: count again." in page
     assert "hidden checks" in page and "q1: " not in page
+
+
+def test_the_cell_below_a_task_checks_it_with_the_kernels_own_python(folder: Path) -> None:
+    text = notebook(MINI, solved=True).decode()
+    whole = nbformat.reads(text, as_version=4)
+    (folder / "mini.ipynb").write_text(text)
+    cell = next(cell for cell in whole.cells if cell.id == "check-double")
+    asked = nbformat.v4.new_notebook(cells=[cell], metadata=whole.metadata)
+    told = nbclient.execute(asked, cwd=str(folder)).cells[0].outputs
+    text = re.sub(r"\x1b\[\d*m", "", "".join(output.text for output in told))  # a notebook shows colours
+    assert PASSED in text
+    assert "scale" not in text
 
 
 # Handing in ---------------------------------------------------------------------------------------------------------

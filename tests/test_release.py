@@ -134,7 +134,7 @@ def test_no_compiled_file_and_no_room_of_the_grader_reaches_students(made: dict[
     assert not [name for name in names if name.endswith((".pyc", ".pyo")) or "/hidden/" in name]
     rooms = {name.split("/")[3] for name in names if name.startswith("mini/deepgrade.pyz/autograder/")}
     assert {"local", "checks", "sandbox", "submission", "suite"} <= rooms
-    assert not rooms & {"grading", "audit", "release", "starter", "results", "classes"}
+    assert not rooms & {"grading", "audit", "release", "starter", "classes"}
 
 
 LONG = """\

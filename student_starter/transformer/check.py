@@ -8,21 +8,19 @@ BUNDLE = os.path.join(HERE, "deepgrade.pyz")
 
 
 def main(command="check"):
-    """Hand over to the checker, from where it is installed or else from the bundle beside this file."""
+    """Hand over to the checker in the bundle beside this file, or else to one that is installed."""
     if sys.version_info < (3, 11):
         sys.stderr.write("Python 3.11 or newer is needed; this is %s\n" % sys.version.split()[0])
         return 3
+    if os.path.exists(BUNDLE):
+        sys.path.insert(0, BUNDLE)
     try:
         import autograder.local
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] != "autograder":
             raise
-        if not os.path.exists(BUNDLE):
-            sys.stderr.write("deepgrade.pyz must lie beside check.py; it is in the archive that you were given\n")
-            return 3
-        sys.modules.pop("autograder", None)
-        sys.path.insert(0, BUNDLE)
-        import autograder.local
+        sys.stderr.write("deepgrade.pyz must lie beside check.py; it is in the archive that you were given\n")
+        return 3
     return autograder.local.main(HERE, sys.argv[1:], command)
 
 
