@@ -659,6 +659,12 @@ SPEED = {
         1,
         r"✗ operations +\d+ +at most 40",
     ),
+    "a loop over rows": (
+        "return x @ w",
+        "return torch.stack([(row[:, None] * w).sum(0) for row in x])",
+        0,
+        r"operations when axis 0 of its first argument doubles: \d+ instead of \d+. Is there a loop over it\?",
+    ),
     "outside torch": (
         "return x @ w",
         "return x @ w * float(x.detach().numpy().sum())",

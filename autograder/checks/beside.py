@@ -4,6 +4,7 @@ import numpy as np
 
 MOST = 48  # entries
 WIDEST = 100  # characters of a row
+DIGITS = (6, 4, 2)  # behind the point, as many as there is room for
 HEADS = ("yours", "expected", "difference")
 
 
@@ -18,36 +19,33 @@ def beside(got: np.ndarray, expected: np.ndarray, differs: np.ndarray | None = N
     if got.size > MOST or got.shape != expected.shape or 0 in got.shape:
         return ""
     differs = got != expected if differs is None or differs.shape != got.shape else differs
-    columns = [_written(got), _written(expected), _differences(got, expected, differs)]
-    blocks = [
-        (f"[{', '.join(map(str, index))}]" if len(leading) and got[index].size < got.size else "")
-        for leading in [got.shape[:-2]]
-        for index in np.ndindex(*leading)
-    ]
+    off = _differences(got, expected, differs)
+    tables = (_table(_written(got, digits), _written(expected, digits), off) for digits in DIGITS)
+    return next((table for table in tables if len(table.split("\n")[0]) <= WIDEST), "")
+
+
+def _table(*columns: np.ndarray) -> str:
+    """The columns below their heads, block by block of the last two axes."""
     rows = [_rows(column) for column in columns]
-    widths = [max(len(head), *(len(row) for block in column for row in block)) for head, column in _zipped(rows)]
-    if sum(widths) > WIDEST:
-        return ""
-    lines = [_line(HEADS, widths)]
-    for position, title in enumerate(blocks):
-        lines += [title] if title else []
-        lines += [_line(cells, widths) for cells in zip(*(column[position] for column in rows), strict=True)]
+    flat = [[row for block in blocks for row in block] for blocks in rows]
+    widths = [max(map(len, [head, *column])) for head, column in zip(HEADS, flat, strict=True)]
+    lines = ["    ".join(head.ljust(width) for head, width in zip(HEADS, widths, strict=True))]
+    leading = columns[0].shape[:-2]
+    for position, index in enumerate(np.ndindex(*leading)):
+        lines += [f"[{', '.join(map(str, index))}]"] if len(rows[0]) > 1 else []
+        lines += [_line(cells, widths) for cells in zip(*(blocks[position] for blocks in rows), strict=True)]
     return "\n".join(lines)
-
-
-def _zipped(rows: list[list[list[str]]]) -> list[tuple[str, list[list[str]]]]:
-    return list(zip(HEADS, rows, strict=True))
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:
     return "    ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
-def _written(array: np.ndarray) -> np.ndarray:
-    """Every entry as text: as few digits as tell them apart, six at most, the same number for all."""
+def _written(array: np.ndarray, most: int) -> np.ndarray:
+    """Every entry as text: as few digits as tell them apart, so many at most, the same number for all."""
     if array.dtype.kind != "f":
         return np.asarray(np.vectorize(str, otypes=[object])(array))
-    for digits in range(7):
+    for digits in range(most + 1):
         if np.allclose(np.round(array, digits), array, rtol=0, atol=5e-7, equal_nan=True):
             break
     large = np.abs(array[np.isfinite(array)]).max(initial=0.0) >= 1e6

@@ -19,13 +19,15 @@ from autograder.local import FAILED, FINE
 from autograder.local.checks import run_checks
 from autograder.local.clock import Clock
 from autograder.local.run import Session
-from autograder.local.terminal import RIGHT, WRONG, Terminal
+from autograder.local.terminal import RIGHT, UNTOUCHED, WRONG, Terminal
 from autograder.local.work import read_work
 from autograder.proof.recording import Recording, RecordingRefused
 from autograder.proof.replay import Counter, Replay
 from autograder.sandbox.recorder import MOST_OPERATIONS
 from autograder.sandbox.steps import Request, cotangents_for, differentiable, recorded_inputs
 
+GROWTH = 1.1
+MAY_GROW = "The handout says what may grow."
 TURNS = 7  # of which the best counts
 RECORDED = ("call", "autograd", "module", "run")
 OUTSIDE = (
@@ -87,6 +89,8 @@ class Measuring(Session):
             terminal.say(f"    {WRONG} What your code was seen to do {refused}.")
             return False
         over = [*self._rows(terminal, task, figures)]
+        for told in _growth(door, asked, answer):
+            terminal.say(f"  {UNTOUCHED} {told}")
         terminal.say(f"    {'time, at best':<44} {_best(door, request) * 1e3:>12.3f} ms{self._race(task)}")
         if not same:
             terminal.say(f"    {WRONG} {OUTSIDE}")
@@ -132,6 +136,21 @@ def _replayed(door: Door, asked: Request, answer: Answer) -> tuple[dict[str, int
     value = Replay(Recording.read(answer.recording)).run(recorded(fresh), cotangents, counter)
     found = compare(value, right.value, "", replace(closeness_for(fresh), gradient=True))
     return counter.figures, found is None
+
+
+def _growth(door: Door, asked: Request, answer: Answer) -> Iterator[str]:
+    """Of each axis of the first tensor that can be doubled alone: how operations grow with it, where they do."""
+    before = len(Recording.read(answer.recording).operations)
+    tensors = [index for index, item in enumerate(asked.args) if isinstance(item, torch.Tensor)]
+    for index in tensors[:1]:
+        tensor = asked.args[index]
+        for axis in range(tensor.ndim):
+            args = (*asked.args[:index], torch.cat([tensor, tensor], axis), *asked.args[index + 1 :])
+            more = door.runner.answer(replace(asked, args=args))
+            after = len(Recording.read(more.recording).operations) if more.ok else before
+            if after > before * GROWTH:
+                what = f"operations when axis {axis} of its first argument doubles"
+                yield f"{what}: {after:,} instead of {before:,}. Is there a loop over it? {MAY_GROW}"
 
 
 def _afresh(value: Any) -> Any:

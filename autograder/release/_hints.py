@@ -33,7 +33,7 @@ def locked_hints(assignment: Assignment) -> bytes:
         GraderError: a public check does not pass on the reference, or a known mistake does not run.
     """
     mistakes = load_mistakes(assignment)
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[bytes, list[str]]] = {}
     with _as_it_was():
         helpers = _helpers(assignment)
         logs = _asked(assignment, helpers) if mistakes else []
@@ -42,8 +42,17 @@ def locked_hints(assignment: Assignment) -> bytes:
             runner = LocalRunner(diagnosis.module(mistake), helpers)
             for door in (door for task, door in logs if task == mistake.task):
                 for key in _telling(door, runner):
-                    found.setdefault(mistake.task, {}).setdefault(tag(key), locked(mistake.hint, key))
-    return (json.dumps(found, indent=1, sort_keys=True) + "\n").encode()
+                    hints = found.setdefault(mistake.task, {}).setdefault(key, [])
+                    hints += [mistake.hint] if mistake.hint not in hints else []
+    written = {
+        task: {tag(key): locked(_joined(hints), key) for key, hints in by_key.items()} for task, by_key in found.items()
+    }
+    return (json.dumps(written, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _joined(hints: list[str]) -> str:
+    """Several mistakes may give the same answers to an example: then nobody can tell which it is."""
+    return hints[0] if len(hints) == 1 else f"{len(hints)} mistakes give this answer. {' Or: '.join(hints)}"
 
 
 def _telling(door: Door, runner: LocalRunner) -> Iterator[bytes]:
@@ -53,7 +62,8 @@ def _telling(door: Door, runner: LocalRunner) -> Iterator[bytes]:
         answers.append(read_answer(request, runner.answer(request)))
         differ = differ or not answers_alike(answers[-1], right)
         if differ:
-            yield from keys(answers)
+            close = keys([right for _, right in door.log[: len(answers)]])  # too near to the right ones to be told
+            yield from (key for key in keys(answers) if key not in close)
         if not answers[-1].ok:
             return
 
