@@ -315,7 +315,10 @@ def test_only_the_command_line_knows_of_classes() -> None:
         ("checks", {"assignment", "errors", "proof", "sandbox", "submission"}),
         ("suite", {"assignment", "checks", "errors", "proof", "sandbox"}),
         ("classes", {"assignment", "errors", "grading", "plain", "release", "results", "starter", "submission"}),
-        ("local", {"syntax", "assignment", "checks", "errors", "plain", "sandbox", "submission", "suite"}),
+        (
+            "local",
+            {"assignment", "checks", "errors", "plain", "proof", "results", "sandbox", "submission", "suite", "syntax"},
+        ),
     ],
 )
 def test_a_room_uses_only_what_lies_below_it(room: str, may_use: set[str]) -> None:

@@ -108,6 +108,7 @@ def test_a_bundle_has_no_times_no_absolute_paths_and_modes_that_say_what_can_be_
 
 def test_the_starter_is_what_students_need_in_one_folder(made: dict[str, Bundle]) -> None:
     needed = {"mini.py", "mini.ipynb", "handout.md", "assignment.toml", "check.py", "README.md", "deepgrade.pyz"}
+    needed |= {"submit.py", "student-guide.md", "requirements.txt", "public/points.json", "public/hints.json"}
     assert set(made["starter"].files) == {f"mini/{name}" for name in needed | {"public/test_public.py"}}
 
 
@@ -134,14 +135,14 @@ def test_no_compiled_file_and_no_room_of_the_grader_reaches_students(made: dict[
     assert not [name for name in names if name.endswith((".pyc", ".pyo")) or "/hidden/" in name]
     rooms = {name.split("/")[3] for name in names if name.startswith("mini/deepgrade.pyz/autograder/")}
     assert {"local", "checks", "sandbox", "submission", "suite"} <= rooms
-    assert not rooms & {"grading", "audit", "release", "starter", "results", "classes"}
+    assert not rooms & {"grading", "audit", "release", "starter", "classes"}
 
 
 LONG = """\
     total = np.zeros_like(x)
     for _ in range(2):
         total = total + x
-    return total"""
+    return 2 * x"""  # as the known mistake wants it
 
 
 def test_a_docstring_that_holds_the_solution_is_refused(course: Path) -> None:
@@ -295,7 +296,7 @@ def config(secret: str = "") -> dict[str, str]:
 def test_the_secret_can_be_set_and_is_otherwise_derived_from_what_is_hidden(course: Path) -> None:
     assert config("of the course")["secret"] == "of the course"
     assert config()["secret"] == suite_digest(MINI)
-    changed = replaced(course, "return 2 * x", "return x + x")
+    changed = replaced(course, '"""Twice x, any shape."""', '"""Twice x."""')
     assert json.loads(bundles(changed)[1].files["deepgrade.json"])["secret"] != config()["secret"]
     assert config()["assignment"] == "mini"
 

@@ -476,9 +476,11 @@ def test_the_notebook_follows_the_handout(net: Assignment) -> None:
         ("quiz", "code"),
         ("task-dense", "markdown"),
         ("code-dense", "code"),
+        ("check-dense", "code"),
         ("text-3", "markdown"),
         ("task-extras", "markdown"),
         ("code-extras", "code"),
+        ("check-extras", "code"),
         ("text-5", "markdown"),
         ("check-1", "markdown"),
         ("check-2", "code"),
@@ -498,7 +500,8 @@ def test_every_function_stands_below_its_task(net: Assignment) -> None:
     assert sources["code-extras"].startswith("# Bigger things follow.\nclass Net:")
     assert sources["code-extras"].endswith('    return x\n\n\nTRAILING = "kept"')
     assert "```python\n## dense: this is a comment in code\n```" in sources["task-dense"]
-    assert sources["check-2"] == "!python check.py net.ipynb"
+    assert sources["check-2"] == 'import sys\n\n!"{sys.executable}" check.py net.ipynb'
+    assert sources["check-dense"].endswith('import sys\n\n!"{sys.executable}" check.py net.ipynb dense')
 
 
 def test_the_experiment_uses_the_notebooks_own_functions(net: Assignment) -> None:
@@ -595,7 +598,9 @@ def test_the_folder_holds_what_students_need_and_nothing_else(net: Assignment) -
         "handout.md",
         "net.ipynb",
         "net.py",
+        "public/points.json",
         "public/test_net.py",
+        "submit.py",
     ]
 
 
@@ -619,7 +624,8 @@ def test_compiled_and_hidden_files_do_not_ship(course: Path) -> None:
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(b"x")
     assert [name for name in build(load_assignment("net", course)) if name.startswith("public")] == [
-        "public/test_net.py"
+        "public/points.json",
+        "public/test_net.py",
     ]
 
 
@@ -672,7 +678,11 @@ def test_a_folder_that_cannot_be_written_is_refused(net: Assignment, tmp_path: P
 
 # ----------------------------------------------------------------------------------------------------- local checker
 
-CHECKER = "def main(folder, argv):\n    print(folder.name, argv, __file__)\n    return 7\n"
+CHECKER = """
+def main(folder, argv, command):
+    print(folder.split("/")[-1], argv, command, __file__)
+    return 7
+"""
 
 
 def run_check(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
@@ -703,8 +713,8 @@ def test_the_checker_runs_from_the_bundle_beside_it(starter: Path) -> None:
 
 def test_the_checker_says_what_it_misses(starter: Path) -> None:
     run = run_check(starter)
-    assert run.returncode == 2
-    assert run.stderr == "check.py needs deepgrade.pyz beside it, from the archive that you were given\n"
+    assert run.returncode == 3
+    assert run.stderr == "deepgrade.pyz must lie beside check.py; it is in the archive that you were given\n"
 
 
 def test_the_checker_does_not_hide_that_another_package_is_missing(starter: Path) -> None:

@@ -19,7 +19,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     pytest.importorskip("setuptools")
     clone = tmp_path_factory.mktemp("clone")
     shutil.copytree(PACKAGE, clone / "autograder", symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "constraints.txt"):
+    (clone / "docs").mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "docs/student-guide.md"):
         shutil.copy(ROOT / name, clone / name)
     done = subprocess.run([sys.executable, "-c", BUILD], cwd=clone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

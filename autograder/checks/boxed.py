@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from autograder.checks.failure import Raised
-from autograder.checks.runner import Answer
+from autograder.checks.runner import CHECK_CALLS, SHORTENED_SECONDS, Answer
 from autograder.errors import GraderError
 from autograder.sandbox import wire
 from autograder.sandbox.absence import TORCH
@@ -18,8 +18,6 @@ from autograder.sandbox.steps import Request
 from autograder.sandbox.worker import MAX_FAILED, Sources
 
 LEAST_SECONDS = 0.1  # for a call
-CHECK_CALLS = 6  # a check may take as long as so many calls that take their limit
-SHORTENED_SECONDS = 2.0  # for what did not return in time once already
 
 
 @dataclass

@@ -34,11 +34,13 @@ class Mismatch:
         rung: returned, type, structure, shape, dtype, finite or value.
         text: for the student.
         differs: where, as booleans of the answer's shape; only on the value and finite rungs.
+        values: got and expected, on the same rungs: for checks alone whose expected values students have.
     """
 
     rung: str
     text: str
     differs: np.ndarray | None = None
+    values: tuple[np.ndarray, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,9 @@ def _compare_plain(got: Any, expected: str | bool, what: str) -> Mismatch | None
     plain = got.item() if isinstance(got, np.generic | np.ndarray | torch.Tensor) and _is_scalar(got) else got
     if not isinstance(plain, kind):
         return Mismatch("type", f"{what} should be a {kind.__name__}, and is {kind_of(got)}")
-    return None if plain == expected else Mismatch("value", f"{what} is {plain!r:.60}, which is wrong")
+    if plain == expected:
+        return None
+    return Mismatch("value", f"{what} is {plain!r:.60}, which is wrong", values=_pair(plain, expected))
 
 
 def _is_scalar(value: Any) -> bool:
@@ -168,7 +172,8 @@ def _compare_numbers(got: Any, expected: Any, what: str, closeness: Closeness) -
         return Mismatch("type", f"{what} should be one number, and is {kind_of(got)}")
     if isinstance(number, int) and isinstance(expected, int):
         off = f"off by {short(abs(number - expected))}"
-        return None if number == expected else Mismatch("value", f"{what} is wrong: {off}")
+        told = f"{what} is wrong: {off}"
+        return None if number == expected else Mismatch("value", told, values=_pair(as_numpy(number), expected))
     dtype = got.dtype if isinstance(got, np.ndarray | np.generic) else None
     mine = as_numpy(number) if dtype is None else np.asarray(number, dtype)
     return _compare_values(mine, np.asarray(expected), what, closeness)
@@ -237,7 +242,7 @@ def _finite_rung(got: np.ndarray, expected: np.ndarray, what: str) -> Mismatch |
     word = "NaN" if np.isnan(got[bad]).any() else "infinite"
     unwritten = "; memory from np.empty or torch.empty holds NaN until it is written" if word == "NaN" else ""
     text = f"{what}: {_count(bad)} {word} where a finite number belongs{_place(bad, ', first at')}{unwritten}"
-    return Mismatch("finite", text, bad)
+    return Mismatch("finite", text, bad, (got, expected))
 
 
 def _value_rung(got: np.ndarray, expected: np.ndarray, what: str, closeness: Closeness) -> Mismatch | None:
@@ -254,7 +259,11 @@ def _value_rung(got: np.ndarray, expected: np.ndarray, what: str, closeness: Clo
     distance = f"off by {short(off[worst])}" + (f", where {short(allowed[worst])} is allowed" if allowed.any() else "")
     place = f", worst at {_index(worst)}:" if off.ndim else ":"
     text = f"{what}: {_count(differs)} {'differ' if off.size > 1 else 'differs'}{place} {distance}"
-    return Mismatch("value", text + pattern(mine, theirs, differs), differs)
+    return Mismatch("value", text + pattern(mine, theirs, differs), differs, (got, expected))
+
+
+def _pair(got: Any, expected: Any) -> tuple[np.ndarray, np.ndarray]:
+    return np.asarray(got), np.asarray(expected)
 
 
 def _count(where: np.ndarray) -> str:

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -36,6 +36,14 @@ def module_from_source(name: str, source: str, filename: str) -> ModuleType:
     return module
 
 
+class Diagnoses(Protocol):
+    """Anything that knows known mistakes by their answers."""
+
+    def of(self, task: str | None, student: Door, reference: Door | None, by_dtype: bool = False) -> Mistake | None:
+        """The known mistake that answered as the student did; see `Diagnosis.of`."""
+        ...
+
+
 @dataclass
 class Diagnosis:
     """The known mistakes of an assignment, made into modules when first needed."""
@@ -45,7 +53,7 @@ class Diagnosis:
     _modules: dict[str, ModuleType] = field(default_factory=dict)
     _mistakes: tuple[Mistake, ...] | None = None
 
-    def of(self, task: str | None, student: Door, reference: Door, by_dtype: bool = False) -> Mistake | None:
+    def of(self, task: str | None, student: Door, reference: Door | None, by_dtype: bool = False) -> Mistake | None:
         """The first known mistake of a task that answers every request of a failed check as the student did.
 
         At least one of these answers must differ from the reference's: agreement on what is right shows nothing.
@@ -53,15 +61,17 @@ class Diagnosis:
         Args:
             task: whose mistakes to try, None for all.
             student: the log of a failed check.
-            reference: answers what is right.
+            reference: answers what is right; without it nothing is found.
             by_dtype: whether the dtype is what differs, not the values.
         """
+        if reference is None:
+            return None
         started = time.monotonic()
-        expected = [_read(request, reference.runner.answer(request)) for request, _ in student.log]
+        expected = [read_answer(request, reference.runner.answer(request)) for request, _ in student.log]
         for mistake in self._of_task(task):
             if time.monotonic() - started > SECONDS:
                 return None
-            runner = LocalRunner(self._module(mistake), self.helpers)
+            runner = LocalRunner(self.module(mistake), self.helpers)
             if _explains(runner, student.log, expected, _dtypes if by_dtype else _closely):
                 return mistake
         return None
@@ -71,7 +81,12 @@ class Diagnosis:
             self._mistakes = load_mistakes(self.assignment)
         return [mistake for mistake in self._mistakes if task is None or mistake.task == task]
 
-    def _module(self, mistake: Mistake) -> ModuleType:
+    def module(self, mistake: Mistake) -> ModuleType:
+        """The reference with the mistake in it.
+
+        Raises:
+            GraderError: it does not run.
+        """
         if mistake.name not in self._modules:
             source = mistaken_source(self.assignment.solution.read_text(), mistake)
             filename = f"<{self.assignment.name}: {mistake.name}>"
@@ -90,14 +105,14 @@ def _explains(
 ) -> bool:
     telling = False
     for (request, got), right in zip(log, expected, strict=True):
-        wrong = _read(request, runner.answer(request))
+        wrong = read_answer(request, runner.answer(request))
         if not _same(got, wrong, same):
             return False
         telling = telling or not _same(wrong, right, same)
     return telling
 
 
-def _read(request: Request, answer: Answer) -> Answer:
+def read_answer(request: Request, answer: Answer) -> Answer:
     """Of a network its structure (see `Networks`), of all else what was answered."""
     if request.step != "network" or not answer.ok:
         return answer
@@ -110,6 +125,11 @@ def _same(first: Answer, second: Answer, same: Callable[[Any, Any], bool]) -> bo
     if first.raised is not None and second.raised is not None:
         return (first.raised.type, first.raised.message) == (second.raised.type, second.raised.message)
     return first.ok and second.ok and same(first.value, second.value)
+
+
+def answers_alike(first: Answer, second: Answer) -> bool:
+    """Whether two answers are the same within tolerance."""
+    return _same(first, second, _closely)
 
 
 def _closely(first: Any, second: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from autograder.checks.beside import beside
 from autograder.checks.compare import SINGLE_NOTE, Closeness, as_numpy, compare, kind_of, slips
 from autograder.checks.door import Door
 from autograder.checks.failure import CheckFailed
@@ -30,7 +31,8 @@ class Expect:
             expected = torch.from_numpy(np.array(expected))
         closeness = Closeness(tol)
         if found := compare(got, expected, what, closeness):
-            raise CheckFailed(found.text, rung=found.rung, call=self._call(), differs=found.differs)
+            table = beside(*found.values, found.differs) if found.values else ""
+            raise CheckFailed(found.text, rung=found.rung, call=self._call(), differs=found.differs, beside=table)
         if slips(got, expected, closeness):
             self.student.note(f"{self._call()}\n{what} {SINGLE_NOTE}")
 

@@ -15,10 +15,12 @@ class Evidence:
     Attributes:
         rung: the rung of the ladder, or what else went wrong (raised, timeout, exit, …).
         differs: where values differ, for a picture.
+        beside: yours and expected side by side; for checks alone that students can read.
     """
 
     rung: str
     differs: np.ndarray | None = None
+    beside: str = ""
 
 
 class CheckFailed(SubmissionError):
@@ -29,14 +31,21 @@ class CheckFailed(SubmissionError):
         rung: see `Evidence`.
         call: the call that it is about, as the student would write it.
         differs: see `Evidence`.
+        beside: see `Evidence`.
     """
 
     def __init__(
-        self, message: str, *, rung: str = "property", call: str = "", differs: np.ndarray | None = None
+        self,
+        message: str,
+        *,
+        rung: str = "property",
+        call: str = "",
+        differs: np.ndarray | None = None,
+        beside: str = "",
     ) -> None:
         super().__init__(f"{call}\n{message}" if call else message)
         self.text = message
-        self.evidence = Evidence(rung, differs)
+        self.evidence = Evidence(rung, differs, beside)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from autograder.sandbox.steps import Request, Submission, perform
 from autograder.sandbox.worker import describe
 from autograder.submission import LEFT_OUT, left_out, where
 
+CHECK_CALLS = 6  # a check may take as long as so many calls that take their limit
+SHORTENED_SECONDS = 2.0  # for what did not return in time once already
 BELOW = 'below `if __name__ == "__main__":`'
 PACKAGES = ("numpy", "scipy", "torch", "matplotlib", "tqdm")  # that code may import where it is graded
 NO_PACKAGE = (
@@ -139,7 +141,7 @@ def explain(answer: Answer, source: Path, call: str) -> CheckFailed:
     if raised.type == "AbsentError":
         rule = f"This task is about writing what `{raised.message}` does: using it earns nothing"
         told = "This task is to be written in NumPy: torch is not there for it" if raised.message == TORCH else rule
-        return CheckFailed(told + _where(raised, source), rung="forbidden", call=call)
+        return CheckFailed(told + place(raised, source), rung="forbidden", call=call)
     if raised.type == "RecordingError":
         told = f"Your code does {raised.message}, which is beyond every limit of this check."
         return CheckFailed(told, rung="cost", call=call)
@@ -148,7 +150,7 @@ def explain(answer: Answer, source: Path, call: str) -> CheckFailed:
     if raised.type == "SyntaxError" and raised.message.startswith(LEFT_OUT):
         return CheckFailed(raised.message, rung="raised", call=call)
     if NO_MEMORY.search(f"{raised.type}: {raised.message}"):
-        told = f"Your code asked for more memory than it may have{_where(raised, source)}"
+        told = f"Your code asked for more memory than it may have{place(raised, source)}"
         return CheckFailed(told, rung="memory", call=call)
     return CheckFailed(f"It raised {_told(raised, source)}", rung="raised", call=call)
 
@@ -164,7 +166,7 @@ def skipped_note(answer: Answer, source: Path) -> str:
 def _told(raised: Raised, source: Path) -> str:
     text = f"{raised.type}: {raised.message}" if raised.message else raised.type
     told = _advice_on(raised, source) or advice(raised.type, raised.message)
-    return f"{text}{_where(raised, source)}{told}"
+    return f"{text}{place(raised, source)}{told}"
 
 
 def advice(kind: str, message: str) -> str:
@@ -207,11 +209,12 @@ def _text(raised: Raised, source: Path) -> str:
     return linecache.getline(str(source), raised.line).strip() if raised.line else ""
 
 
-def _where(raised: Raised, source: Path) -> str:
+def place(raised: Raised, source: Path) -> str:
+    """The line that an exception passed, and its text, each after a line end; nothing where there is none."""
     if raised.line is None:
         return ""
     cell = where(linecache.getlines(str(source)), raised.line)
-    place = f"line {cell[1]} of the cell {cell[0]}" if cell else f"line {raised.line} of {source.name}"
-    place = f"\n  {place}" + (f", in {raised.function}" if raised.function else "")
+    line = f"line {cell[1]} of the cell {cell[0]}" if cell else f"line {raised.line} of {source.name}"
+    line = f"\n  {line}" + (f", in {raised.function}" if raised.function else "")
     text = _text(raised, source)
-    return f"{place}: {text[:120]}" if text else place
+    return f"{line}: {text[:120]}" if text else line

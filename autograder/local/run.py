@@ -1,119 +1,147 @@
 """What the local checker does once numpy, torch and pytest are known to be there."""
 
-import ast
-import importlib.util
-import secrets
+import argparse
+import os
 import sys
+import tempfile
 import time
-import types
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from autograder.assignment import read_assignment
-from autograder.checks import Answer, LocalRunner, Raised, skipped_note
-from autograder.checks.runner import NO_PACKAGE, PACKAGES, advice
-from autograder.errors import SubmissionError
-from autograder.sandbox.courtesy import stand_in_for_ipython
-from autograder.sandbox.poison import poison
-from autograder.sandbox.steps import Submission
-from autograder.sandbox.worker import Sources, describe, load_submission
-from autograder.submission import collect
-from autograder.suite import merged, run_pytest
-from autograder.suite.plugin import ChecksPlugin
-from autograder.suite.world import Case, World
-from autograder.syntax import parse
+from autograder.assignment import QUIZ, Assignment, CheckFacts, read_assignment
+from autograder.errors import DeepgradeError, UsageError
+from autograder.local import CANNOT, FAILED, FINE, INTERRUPTED, USAGE
+from autograder.local.checks import Ran, public_checks, run_checks
+from autograder.local.choice import chosen, parted, work_in
+from autograder.local.clock import Clock, position
+from autograder.local.decorators import stand_in_for_decorators
+from autograder.local.hints import Hints, read_hints
+from autograder.local.terminal import Terminal
+from autograder.local.work import Work, read_work
 
-MARKS = {"passed": "✓", "failed": "✗", "fault": "!"}
-
-
-def check(folder: Path, path: Path, select: tuple[str, ...], staging: Path) -> int:
-    """Run the public checks of the starter in `folder` on the submission at `path`; see `autograder.local.main`."""
-    assignment = read_assignment(folder)
-    _stand_in_for_decorators()
-    submission = collect(path, assignment, staging)
-    helpers = assignment.folder / "helpers.py"
-    loaded = _imported(Sources(assignment.deliverable, submission.path, helpers if helpers.exists() else None))
-    runner = LocalRunner(loaded.module, loaded.helpers)
-    cases: dict[str, list[Case]] = {}
-    world = World(
-        assignment=assignment,
-        student=lambda: runner,
-        student_module=loaded.module,
-        reference=None,
-        seed=secrets.randbits(128),
-        deadline=time.monotonic() + 3600,
-        source=submission.path,
-    )
-    plugin = ChecksPlugin(world, lambda name, case, count: cases.setdefault(name, []).append(case))
-    files = [str(file) for file in sorted((assignment.folder / "public").glob("test_*.py"))]
-    failed = (Answer(raised=Raised.from_wire(describe(error, str(submission.path)))) for error in loaded.failed)
-    skipped = (skipped_note(answer, submission.path) for answer in failed)
-    for note in (*submission.notes, *skipped, *_unusual_imports(submission.source, assignment.deliverable)):
-        print(note)
-    run_pytest(plugin, assignment.folder, files, select)
-    return _show({name: merged(ended) for name, ended in cases.items()})
+STUCK = (
+    "Your code does not return, and nothing interrupts it: it is in one long operation of NumPy or torch, or catches "
+    "every exception. The checks after this one were not run; `check.py` with a task's name runs those of that task."
+)
 
 
-def _imported(sources: Sources) -> Submission:
-    """The student's module, run as Python would.
-
-    Raises:
-        SubmissionError: it cannot be imported; the message says where.
-    """
-    poison()
-    stand_in_for_ipython()
+def run(folder: Path, options: argparse.Namespace, command: str) -> int:
+    """Check the work of the starter in `folder`; see `autograder.local.main`."""
+    stand_in_for_decorators()
     try:
-        return load_submission(sources)
-    except (Exception, SystemExit) as error:
-        told = describe(error, str(sources.path))
-        line = f" at line {told['line']}" if told["line"] else ""
-        message = f"{sources.path.name} cannot be imported: {told['type']}{line}: {told['message']}"
-        raise SubmissionError(message, help=advice(told["type"], told["message"]).strip()) from error
+        assignment = read_assignment(folder)
+        session = _kind(options, command)(assignment, public_checks(assignment), options)
+    except UsageError as error:
+        return _ended(error, USAGE)
+    except DeepgradeError as error:
+        return _ended(error, CANNOT)
+    with Clock(_give_up) as clock, tempfile.TemporaryDirectory(prefix="deepgrade-") as staging:
+        try:
+            return session.run(clock, Path(staging))
+        except UsageError as error:
+            return _ended(error, USAGE)
+        except DeepgradeError as error:
+            return _ended(error, CANNOT)
+        except KeyboardInterrupt as error:
+            where = position(error, Path(staging) / f"{assignment.deliverable}.py")
+            print(f"\nInterrupted. {where}".rstrip(), file=sys.stderr)
+            return INTERRUPTED
 
 
-def _unusual_imports(source: str, own: str) -> Iterator[str]:
-    """A note for each package that is not there where code is graded, unless it is imported on a condition only."""
-    try:
-        todo: list[ast.AST] = [parse(source)]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # its import will say so
-    seen = {*sys.stdlib_module_names, *PACKAGES, "helpers", own}
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [each.name for each in node.names] if isinstance(node, ast.Import) else [node.module or own]
-            for name in dict.fromkeys(name.partition(".")[0] for name in names):
-                if name not in seen:
-                    yield f"Note: {NO_PACKAGE.format(f'`{name}` (line {node.lineno})')}"
-                    seen.add(name)
-        elif not isinstance(node, ast.If | ast.Try):
-            todo += ast.iter_child_nodes(node)
+class Session:
+    """One call of check.py: what is to be checked, and how."""
 
+    def __init__(self, assignment: Assignment, checks: tuple[CheckFacts, ...], options: argparse.Namespace) -> None:
+        self.files, names = parted(options.what)
+        self.assignment, self.checks, self.options = assignment, checks, options
+        self.started = time.time()
+        self.note = ""
+        if self.files:
+            self.path = self.files[0]
+            if not self.path.exists():
+                raise UsageError(f"there is no file {self.path}", help="Files are looked for where you are.")
+        else:
+            self.path, self.note = work_in(assignment.folder, assignment)
+        self.names = chosen(names, options.select, checks, assignment)
+        self.tasks = self._tasks(names)
 
-def _show(lines: dict[str, dict[str, Any]]) -> int:
-    for name, line in lines.items():
-        print(f"{MARKS.get(line['outcome'], '!')} {name}")
-        if line["outcome"] != "passed":
-            print("    " + line["message"].replace("\n", "\n    "))
-    passed = sum(line["outcome"] == "passed" for line in lines.values())
-    print(f"\n{passed} of {len(lines)} public checks pass. Hidden checks run when you hand in.")
-    return 0 if passed == len(lines) else 1
+    def _tasks(self, names: list[str]) -> list[str]:
+        """The tasks that the summary is about."""
+        every = [*self.assignment.tasks, QUIZ]
+        if not names and not self.names:
+            return every
+        meant = {check.task for check in self.checks if check.name in self.names} | set(names)
+        return [task for task in every if task in meant]
 
+    def wanted(self) -> tuple[CheckFacts, ...]:
+        """The checks to run."""
+        if not self.names and len(self.tasks) <= len(self.assignment.tasks):
+            return ()  # of what was named there is no public check
+        return tuple(check for check in self.checks if not self.names or check.name in self.names)
 
-def _stand_in_for_decorators() -> None:
-    """The decorators of gradescope_utils only note points, which do not matter here: do without where it is not
-    installed."""
-    if importlib.util.find_spec("gradescope_utils") is not None:
-        return
-    names = ("weight", "number", "visibility", "tags", "hide_errors", "partial_credit", "leaderboard")
-    for path in (
-        "gradescope_utils",
-        "gradescope_utils.autograder_utils",
-        "gradescope_utils.autograder_utils.decorators",
-    ):
-        sys.modules[path] = types.ModuleType(path)
-    for name in names:
-        setattr(
-            sys.modules["gradescope_utils.autograder_utils.decorators"], name, lambda *args: lambda function: function
+    def run(self, clock: Clock, staging: Path) -> int:
+        """Check once."""
+        terminal = Terminal(self.assignment, self.checks)
+        work = read_work(self.path, self.assignment, staging, clock)
+        terminal.head(work, self.note)
+        ran = run_checks(
+            work, clock, self.wanted(), begins=terminal.begins, ended=terminal.ended, diagnosis=self.hints()
         )
+        return self.concluded(terminal, work, ran, clock)
+
+    def hints(self) -> Hints | None:
+        """What knows known mistakes by their answers."""
+        return read_hints(self.assignment.folder)
+
+    def concluded(self, terminal: Terminal, work: Work, ran: Ran, clock: Clock) -> int:
+        """Print how it went; returns the exit code."""
+        for file, told in ran.problems.items():
+            terminal.say(
+                f"\n! {file} cannot be run: {told}\n  Take it from the archive that you were given again.", "!"
+            )
+        if ran.interrupted is not None:
+            terminal.say(f"\n\nInterrupted in {ran.interrupted}")
+            return INTERRUPTED
+        quiz = work.quiz(clock)
+        terminal.summary(work, ran.lines, quiz, self.tasks)
+        if self.options.report:
+            from autograder.local.page import write_page
+
+            terminal.say(f"Written: {write_page(work, ran, quiz, self.assignment.folder, self.started)}")
+        if ran.problems or any(line.outcome not in ("passed", "failed") for line in ran.lines.values()):
+            return CANNOT
+        return FINE if all(line.passed for line in ran.lines.values()) else FAILED
+
+
+def _kind(options: argparse.Namespace, command: str) -> type[Session]:
+    """What was asked for."""
+    if command == "submit":
+        from autograder.local.submit import Submitting
+
+        return Submitting
+    if options.watch:
+        from autograder.local.watch import Watching
+
+        return Watching
+    if options.speed:
+        from autograder.local.speed import Measuring
+
+        return Measuring
+    if options.gradients:
+        from autograder.local.gradients import Differentiating
+
+        return Differentiating
+    return Session
+
+
+def _ended(error: DeepgradeError, code: int) -> int:
+    print(f"{error.message}\n{error.help}".strip(), file=sys.stderr)
+    return code
+
+
+def _give_up() -> None:
+    """From the clock's thread: nothing more will happen in the main one."""
+    print(f"\n{STUCK}", file=sys.stderr, flush=True)
+    with suppress(OSError):
+        sys.stdout.flush()
+    os._exit(CANNOT)

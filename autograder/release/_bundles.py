@@ -14,6 +14,8 @@ from pathlib import Path
 
 from autograder.assignment import Assignment, Course, load_course, suite_digest
 from autograder.errors import AuthoringError, UsageError
+from autograder.local.hints import FILE as HINTS
+from autograder.release._hints import locked_hints
 from autograder.sandbox.confine import LEVELS
 from autograder.starter import build
 
@@ -21,7 +23,8 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 PACKAGE_SUFFIXES = {".py", ".html", ".css", ".json", ".j2"}
 PACKAGE = Path(__file__).resolve().parents[1]
 PLATFORM = PACKAGE / "release" / "bundle"  # scripts that go to the bundle's root
-LOCAL_ROOMS = ("assignment", "submission", "checks", "sandbox", "proof", "suite", "local")
+LOCAL_ROOMS = ("assignment", "submission", "checks", "sandbox", "proof", "suite", "results", "local")
+LOCAL_KINDS = {".py", ".css", ".j2"}
 LOCAL_FILES = ("__init__.py", "errors.py", "plain.py", "syntax.py")
 EXECUTABLE = {"setup.sh", "run_autograder"}
 TEXT_SUFFIXES = {".py", ".ipynb", ".md", ".toml", ".txt", *PACKAGE_SUFFIXES}
@@ -63,13 +66,14 @@ def bundles(assignment: Assignment, secret: str = "") -> tuple[Bundle, ...]:
     Raises:
         AuthoringError: text of the solution would reach students.
     """
-    made = (
-        Bundle(f"{assignment.name}-starter.zip", _starter(assignment)),
+    starter = Bundle(f"{assignment.name}-starter.zip", _starter(assignment))
+    _refuse_compiled(assignment, starter)
+    starter.files[f"{assignment.name}/public/{HINTS}"] = locked_hints(assignment)
+    return (
+        starter,
         Bundle(f"{assignment.name}-autograder.zip", _autograder(assignment, secret)),
         Bundle(f"{assignment.name}-solution.zip", {assignment.solution.name: assignment.solution.read_bytes()}),
     )
-    _refuse_compiled(assignment, made[0])
-    return made
 
 
 def write_bundles(made: Iterable[Bundle], folder: Path) -> list[Path]:
@@ -84,15 +88,18 @@ def write_bundles(made: Iterable[Bundle], folder: Path) -> list[Path]:
 
 
 def _starter(assignment: Assignment) -> dict[str, bytes]:
-    return {f"{assignment.name}/{path}": data for path, data in build(assignment).items()} | {
-        f"{assignment.name}/deepgrade.pyz": _local_checker()
+    files = build(assignment) | {
+        "deepgrade.pyz": _local_checker(),
+        "requirements.txt": "\n".join(_students_packages()).encode() + b"\n",
+        "student-guide.md": (PACKAGE / "release" / "student-guide.md").read_bytes(),
     }
+    return {f"{assignment.name}/{path}": data for path, data in files.items()}
 
 
 def _local_checker() -> bytes:
     """The part of the package that the public checks need, as one importable file."""
     package = PACKAGE
-    rooms = [path for room in LOCAL_ROOMS for path in sorted((package / room).glob("*.py"))]
+    rooms = [path for room in LOCAL_ROOMS for path in sorted((package / room).iterdir()) if path.suffix in LOCAL_KINDS]
     files = {f"autograder/{path.relative_to(package).as_posix()}": path.read_bytes() for path in rooms}
     files |= {f"autograder/{name}": (package / name).read_bytes() for name in LOCAL_FILES}
     return Bundle("deepgrade.pyz", files).data()
@@ -170,6 +177,12 @@ def _requirements() -> list[str]:
         needed = [name.strip() for name, _, condition in listed if "extra" not in condition]
         notebook = [name.strip() for name, _, condition in listed if "notebook" in condition]
     return [*needed, *(name for name in notebook if name.startswith(("matplotlib", "tqdm")))]
+
+
+def _students_packages() -> list[str]:
+    """What students install: what their code may import, what runs the checks, and the notebook."""
+    needed = ("numpy", "scipy", "torch", "pytest", "matplotlib", "tqdm")
+    return [name for name in _requirements() if name.startswith(needed)] + ["jupyter"]
 
 
 def _refuse_compiled(assignment: Assignment, starter: Bundle) -> None:

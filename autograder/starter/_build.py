@@ -1,16 +1,19 @@
 """The folder student_starter/NAME: every file of it as bytes, written, or compared with what is there."""
 
 import ast
+import json
 from pathlib import Path
 
-from autograder.assignment import Assignment
+from autograder.assignment import Assignment, points
 from autograder.errors import AuthoringError, UsageError
 from autograder.starter._handout import handout
 from autograder.starter._leaks import refuse_leaks
 from autograder.starter._notebook import notebook
 from autograder.starter._stub import stub_source
-from autograder.starter._texts import CHECK, README
+from autograder.starter._texts import CHECK, README, SUBMIT
 from autograder.syntax import parse
+
+POINTS = "points.json"  # beside the public checks; the local checker reads it
 
 
 def build(assignment: Assignment) -> dict[str, bytes]:
@@ -20,14 +23,16 @@ def build(assignment: Assignment) -> dict[str, bytes]:
         AuthoringError: the reference, the handout, the experiment or a public check is not in order, or what students
             would get holds text of the solution.
     """
-    names = {"name": assignment.deliverable, "title": assignment.title}
+    names = {"name": assignment.deliverable, "title": assignment.title, "task": next(iter(assignment.tasks))}
     files = {
         f"{assignment.deliverable}.py": stub_source(assignment).encode(),
         f"{assignment.deliverable}.ipynb": notebook(assignment),
         "handout.md": handout(assignment).encode(),
         "assignment.toml": (assignment.folder / "assignment.toml").read_bytes(),
         "check.py": CHECK.format(**names).encode(),
+        "submit.py": SUBMIT.format(**names).encode(),
         "README.md": README.format(**names).encode(),
+        f"public/{POINTS}": _hidden_points(assignment),
     }
     public = {f"public/{path}": data for path, data in _files(assignment.folder / "public").items()}
     if any(_runs_helpers(data) for path, data in public.items() if path.endswith(".py")):
@@ -74,6 +79,15 @@ def _files(folder: Path) -> dict[str, bytes]:
         if file.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in parts):
             files["/".join(parts)] = file.read_bytes()
     return files
+
+
+def _hidden_points(assignment: Assignment) -> bytes:
+    """What the hidden checks of each task are worth, as the handout's table says it: for the checker at home."""
+    worth: dict[str, float] = {}
+    for check in points(assignment):
+        if not check.is_public:
+            worth[check.task] = worth.get(check.task, 0) + check.weight
+    return (json.dumps(worth, indent=1) + "\n").encode()
 
 
 def _runs_helpers(check: bytes) -> bool:

@@ -12,7 +12,7 @@ from autograder.errors import AuthoringError
 from autograder.starter._handout import Section, handout, sections
 from autograder.starter._markers import Scope
 from autograder.starter._stub import solved_source, stub_source
-from autograder.starter._texts import CHECK_CELLS
+from autograder.starter._texts import CHECK_CELLS, TASK_CELL
 from autograder.syntax import parse
 
 CELL = re.compile(r"# ?%%[ \t]*(\[markdown\])?[ \t]*(.*)")
@@ -49,6 +49,7 @@ def _cells(source: str, assignment: Assignment) -> Iterator[tuple[str, str, str]
         yield f"task-{section.task}" if section.task else f"text-{position}", "markdown", section.text
         if section.task:
             yield f"code-{section.task}", "code", code[section.task]
+            yield f"check-{section.task}", "code", TASK_CELL.format(name=assignment.deliverable, task=section.task)
     for position, (kind, cell) in enumerate(CHECK_CELLS, start=1):
         yield f"check-{position}", kind, cell.format(name=assignment.deliverable)
     for position, (kind, cell) in enumerate(_experiment(assignment), start=1):

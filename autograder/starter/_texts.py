@@ -1,4 +1,5 @@
-"""The texts that go to students with every assignment; `{name}` is the deliverable, `{title}` the assignment."""
+"""The texts that go to students with every assignment; `{name}` is the deliverable, `{title}` the
+assignment, `{task}` its first task."""
 
 CHECK_CELLS = (
     (
@@ -7,8 +8,9 @@ CHECK_CELLS = (
         "Save the notebook, then run this cell. It runs the public checks on what is saved. Hidden ones run when you "
         "hand in.",
     ),
-    ("code", "!python check.py {name}.ipynb"),
+    ("code", 'import sys\n\n!"{{sys.executable}}" check.py {name}.ipynb'),
 )
+TASK_CELL = '# Save the notebook, then run this cell.\nimport sys\n\n!"{{sys.executable}}" check.py {name}.ipynb {task}'
 
 README = """\
 # {title}
@@ -19,6 +21,8 @@ README = """\
 | `{name}.py`, `{name}.ipynb` | where you write: choose one of the two |
 | `check.py` | runs the public checks on your work |
 | `public/` | these checks; read them |
+| `submit.py` | packs your work for handing in |
+| `student-guide.md` | all of this at length, and what to do when something goes wrong |
 
 ## Work
 
@@ -32,49 +36,61 @@ experiment that closes it Matplotlib and tqdm.
 ## Check
 
     python check.py                 # {name}.py or {name}.ipynb, whichever has more done
-    python check.py {name}.ipynb    # this file
-    python check.py -k corr2d       # only the checks with corr2d in their names
+    python check.py {task}          # one task; a function or the number of a check will do, too
+    python check.py --help          # what else it can do
 
 The public checks are part of the grade. The hidden ones look at the same functions with other sizes, and at their
-gradients.
+gradients. `python check.py` says how many points they add to each task.
 
 ## Hand in
 
-Hand in `{name}.py` **or** `{name}.ipynb` under that name, alone or in a folder or zip. Only that one file is
-read. If you hand in both, the one in which more is written is graded, and the results say which. Of a notebook, the
+    python submit.py                # checks once more, says what is missing, and writes the zip to upload
+
+By hand will do, too: `{name}.py` **or** `{name}.ipynb` under that name, alone or in a folder or zip. Only that one file
+is read. If you hand in both, the one in which more is written is graded, and the results say which. Of a notebook, the
 functions and classes that the handout names are taken, with the imports, helpers and constants that they use; training
 loops, plots and `%` or `!` lines are left out.
 """
 
 CHECK = '''\
-"""Runs the public checks on your work: `python check.py`, or `python check.py {name}.ipynb`."""
+"""Runs the public checks on your work: `python check.py`. `python check.py --help` says what else it can do."""
 
+import os
 import sys
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-BUNDLE = HERE / "deepgrade.pyz"
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUNDLE = os.path.join(HERE, "deepgrade.pyz")
 
 
-def main() -> int:
-    """Hand over to the checker, from where it is installed or else from the bundle beside this file."""
+def main(command="check"):
+    """Hand over to the checker in the bundle beside this file, or else to one that is installed."""
     if sys.version_info < (3, 11):
-        print(f"check.py needs Python 3.11 or newer; this is {{sys.version.split()[0]}}", file=sys.stderr)
-        return 2
+        sys.stderr.write("Python 3.11 or newer is needed; this is %s\\n" % sys.version.split()[0])
+        return 3
+    if os.path.exists(BUNDLE):
+        sys.path.insert(0, BUNDLE)
     try:
         import autograder.local
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] != "autograder":
             raise
-        if not BUNDLE.exists():
-            print(f"check.py needs {{BUNDLE.name}} beside it, from the archive that you were given", file=sys.stderr)
-            return 2
-        sys.modules.pop("autograder", None)
-        sys.path.insert(0, str(BUNDLE))
-        import autograder.local
-    return autograder.local.main(HERE, sys.argv[1:])
+        sys.stderr.write("deepgrade.pyz must lie beside check.py; it is in the archive that you were given\\n")
+        return 3
+    return autograder.local.main(HERE, sys.argv[1:], command)
 
 
 if __name__ == "__main__":
     sys.exit(main())
+'''
+
+SUBMIT = '''\
+"""Packs your work for handing in: `python submit.py` runs the checks, says what is missing, and writes a zip."""
+
+import sys
+
+sys.dont_write_bytecode = True
+import check
+
+if __name__ == "__main__":
+    sys.exit(check.main("submit"))
 '''

@@ -14,7 +14,11 @@ from autograder.submission._parse import bound, parsed
 
 # What may follow the name: `conv (1)`, `conv copy 2`, `conv_v2`. No two of these begin alike, so matching is linear.
 COPY = r"(?:[ _-]|copy|copie|kopie|final|v?\d|\(\d+\))*"
-OURS = ("check.py", "conftest.py")  # of the starter; so are helpers.py, where there is one, and what lies in `public`
+OURS = (
+    "check.py",
+    "submit.py",
+    "conftest.py",
+)  # of the starter; so are helpers.py, where there is one, and what lies in `public`
 OUR_FOLDERS = ("public", "hidden")
 MAX_READ = 40  # files that are looked into
 MAX_BYTES = 64 << 20  # of all of them

@@ -13,7 +13,9 @@ from autograder.errors import GraderError
 from autograder.suite.plugin import ChecksPlugin
 from autograder.suite.world import Case
 
-SILENCED = "terminal cacheprovider faulthandler logging capture unraisableexception threadexception doctest junitxml"
+SILENCED = (
+    "debugging terminal cacheprovider faulthandler logging capture unraisableexception threadexception doctest junitxml"
+)
 PYTEST_OPTIONS = (
     "--assert=plain",  # rewritten asserts would quote the check's source to the student
     "--import-mode=importlib",
@@ -72,6 +74,7 @@ def merged(cases: list[Case]) -> dict[str, Any]:
         "cases": len(cases),
         "failed_cases": len(bad),
         "picture": _picture(shown.differs),
+        "beside": shown.beside,
         "leaderboard": shown.leaderboard,
         "figures": shown.figures,
     }

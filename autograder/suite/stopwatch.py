@@ -17,7 +17,7 @@ import pluggy
 import pytest
 
 from autograder.checks import CheckFailed
-from autograder.checks.boxed import CHECK_CALLS
+from autograder.checks.runner import CHECK_CALLS
 from autograder.errors import GraderError
 from autograder.sandbox import box
 from autograder.suite.world import Blocked

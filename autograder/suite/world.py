@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autograder.assignment import Assignment, Mistake
-from autograder.checks import Diagnosis, LocalRunner, Runner
+from autograder.checks import LocalRunner, Runner
+from autograder.checks.diagnosis import Diagnoses
 from autograder.checks.race import Inconclusive
 from autograder.proof.prover import Prover
 
@@ -22,6 +23,7 @@ class Case:
         diagnosis: the known mistake that gives the same answer.
         score: points set by the check itself, None for all or nothing.
         differs: where values differ, as nested lists, for a picture.
+        beside: yours and expected side by side, of a public check.
     """
 
     outcome: str
@@ -32,6 +34,7 @@ class Case:
     score: float | None = None
     duration: float = 0.0
     differs: Any = None
+    beside: str = ""
     leaderboard: tuple[str, Any, str] | None = None
     figures: dict[str, Any] = field(default_factory=dict)
 
@@ -60,7 +63,7 @@ class World:
         seed: of the run.
         deadline: on the monotonic clock; checks that would start later are blocked.
         source: the submission, for messages.
-        diagnosis: known mistakes, None on a student's machine.
+        diagnosis: knows known mistakes by their answers.
         prover: makes what replays recordings, in a process of its own.
         device: where checks that need an accelerator run; empty where there is none.
     """
@@ -72,6 +75,6 @@ class World:
     seed: int
     deadline: float
     source: Any
-    diagnosis: Diagnosis | None = None
+    diagnosis: Diagnoses | None = None
     prover: Callable[[], Prover] = _nobody
     device: str = ""

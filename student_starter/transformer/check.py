@@ -1,29 +1,27 @@
-"""Runs the public checks on your work: `python check.py`, or `python check.py transformer.ipynb`."""
+"""Runs the public checks on your work: `python check.py`. `python check.py --help` says what else it can do."""
 
+import os
 import sys
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-BUNDLE = HERE / "deepgrade.pyz"
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUNDLE = os.path.join(HERE, "deepgrade.pyz")
 
 
-def main() -> int:
-    """Hand over to the checker, from where it is installed or else from the bundle beside this file."""
+def main(command="check"):
+    """Hand over to the checker in the bundle beside this file, or else to one that is installed."""
     if sys.version_info < (3, 11):
-        print(f"check.py needs Python 3.11 or newer; this is {sys.version.split()[0]}", file=sys.stderr)
-        return 2
+        sys.stderr.write("Python 3.11 or newer is needed; this is %s\n" % sys.version.split()[0])
+        return 3
+    if os.path.exists(BUNDLE):
+        sys.path.insert(0, BUNDLE)
     try:
         import autograder.local
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] != "autograder":
             raise
-        if not BUNDLE.exists():
-            print(f"check.py needs {BUNDLE.name} beside it, from the archive that you were given", file=sys.stderr)
-            return 2
-        sys.modules.pop("autograder", None)
-        sys.path.insert(0, str(BUNDLE))
-        import autograder.local
-    return autograder.local.main(HERE, sys.argv[1:])
+        sys.stderr.write("deepgrade.pyz must lie beside check.py; it is in the archive that you were given\n")
+        return 3
+    return autograder.local.main(HERE, sys.argv[1:], command)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,144 @@
+"""What a student has written so far: found, read as the grader reads it, imported within its time."""
+
+import ast
+import linecache
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+from autograder.assignment import Assignment
+from autograder.checks import Answer, LocalRunner, Raised, skipped_note
+from autograder.checks.runner import AT_IMPORT, NO_PACKAGE, PACKAGES, advice
+from autograder.errors import SubmissionError
+from autograder.local.clock import Clock, TimedRunner, TimeUp, position
+from autograder.sandbox.courtesy import stand_in_for_ipython
+from autograder.sandbox.poison import poison
+from autograder.sandbox.steps import Request
+from autograder.sandbox.steps import Submission as Loaded
+from autograder.sandbox.worker import Sources, describe, load_submission
+from autograder.submission import collect, needed_of, outline
+from autograder.syntax import parse
+
+
+@dataclass(frozen=True)
+class Work:
+    """A submission, imported.
+
+    Attributes:
+        assignment: facts.
+        name: of the file.
+        source: the staged module.
+        digest: of it.
+        module: of the student, after its import.
+        helpers: of the assignment.
+        written: names that are asked for and hold more than the stub.
+        notes: for the student.
+    """
+
+    assignment: Assignment
+    name: str
+    source: Path
+    digest: str
+    module: ModuleType
+    helpers: ModuleType | None
+    written: frozenset[str]
+    notes: tuple[str, ...]
+    late: set[str] = field(default_factory=set)
+
+    def runner(self, clock: Clock) -> TimedRunner:
+        """What answers the requests of one check."""
+        inner = LocalRunner(self.module, self.helpers)
+        return TimedRunner(inner, clock, self.source, self.assignment.limits.call_seconds, self.late)
+
+    def untouched(self, task: str) -> bool:
+        """Whether nothing of a task is written."""
+        return not self.written.intersection(self.assignment.tasks[task].functions)
+
+    def missing(self, task: str) -> list[str]:
+        """What of a task is not written."""
+        return [name for name in self.assignment.tasks[task].functions if name not in self.written]
+
+    def quiz(self, clock: Clock) -> dict[str, str]:
+        """What is wrong with the answers to the quiz, by question: nothing, where each is one of the options."""
+        if not self.assignment.quiz:
+            return {}
+        answer = self.runner(clock).answer(Request("value", "QUIZ"))
+        answers = answer.value if answer.ok and isinstance(answer.value, dict) else {}
+        found = {}
+        for question in self.assignment.quiz:
+            given = answers.get(question.id)
+            if not isinstance(given, str) or not given.strip():
+                found[question.id] = "not answered"
+            elif given.strip().lower() not in question.options:
+                found[question.id] = f"{given!r:.40} is none of {', '.join(question.options)}"
+        return found
+
+
+def read_work(path: Path, assignment: Assignment, staging: Path, clock: Clock) -> Work:
+    """Collect and import.
+
+    Raises:
+        SubmissionError: it cannot be read or imported; the message says where.
+    """
+    submission = collect(path, assignment, staging)
+    linecache.checkcache()
+    helpers = assignment.folder / "helpers.py"
+    sources = Sources(assignment.deliverable, submission.path, helpers if helpers.exists() else None)
+    loaded, told = _imported(sources, path.name, assignment.limits.call_seconds, clock)
+    failed = (Answer(raised=Raised.from_wire(describe(error, str(submission.path)))) for error in loaded.failed)
+    skipped = (skipped_note(answer, submission.path) for answer in failed)
+    imports = _unusual_imports(submission.source, assignment.deliverable)
+    return Work(
+        assignment=assignment,
+        name=submission.origin,
+        source=submission.path,
+        digest=submission.digest,
+        module=loaded.module,
+        helpers=loaded.helpers,
+        written=outline(submission.source.encode(), submission.path.name, assignment).written,
+        notes=(*submission.notes, *told, *skipped, *imports),
+    )
+
+
+def _imported(sources: Sources, name: str, seconds: float, clock: Clock) -> tuple[Loaded, list[str]]:
+    """The student's module, and what is to be said of its import: where that does not end, the grader does without
+    what no task needs."""
+    poison()
+    stand_in_for_ipython()
+    try:
+        with clock.limit(seconds):
+            return load_submission(sources), []
+    except TimeUp as over:
+        told = f"Importing {name} did not end within {seconds:g} s. {position(over, sources.path)}\n{AT_IMPORT}"
+        if not needed_of(sources.path).exists():
+            raise SubmissionError(told) from over
+    except (Exception, SystemExit) as error:
+        said = describe(error, str(sources.path))
+        line = f" at line {said['line']}" if said["line"] else ""
+        message = f"{name} cannot be imported: {said['type']}{line}: {said['message']}"
+        raise SubmissionError(message, help=advice(said["type"], said["message"]).strip()) from error
+    os.replace(needed_of(sources.path), sources.path)
+    loaded, _ = _imported(sources, name, seconds, clock)
+    return loaded, [f"Only what the tasks need of your file was run. {told}"]
+
+
+def _unusual_imports(source: str, own: str) -> Iterator[str]:
+    """A note for each package that is not there where code is graded, unless it is imported on a condition only."""
+    try:
+        todo: list[ast.AST] = [parse(source)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return  # its import will say so
+    seen = {*sys.stdlib_module_names, *PACKAGES, "helpers", own}
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else [node.module or own]
+            for name in dict.fromkeys(name.partition(".")[0] for name in names):
+                if name not in seen:
+                    yield NO_PACKAGE.format(f"`{name}` (line {node.lineno})")
+                    seen.add(name)
+        elif not isinstance(node, ast.If | ast.Try):
+            todo += ast.iter_child_nodes(node)
