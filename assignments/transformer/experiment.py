@@ -38,7 +38,7 @@ def sequences(count, generator):
 def entering(model, ids, places):
     """What enters the first layer, with the positional encoding or without it."""
     x = model.embed(ids) * math.sqrt(WIDTH)
-    return x + positional_encoding(ids.shape[1], WIDTH) if places else x
+    return x + positional_encoding(ids.shape[1], WIDTH).to(x) if places else x
 
 
 def through(model, src, tgt, places):
