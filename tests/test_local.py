@@ -19,7 +19,7 @@ import nbformat
 import pytest
 
 from autograder.assignment import load_assignment
-from autograder.release import bundles
+from autograder.release import bundles, with_hints
 from autograder.starter import notebook
 from autograder.submission import collect
 
@@ -106,7 +106,7 @@ def warm() -> Iterator[subprocess.Popen[str]]:
 @pytest.fixture(scope="module")
 def starter() -> bytes:
     """What students get."""
-    return bundles(MINI)[0].data()
+    return with_hints(MINI, bundles(MINI))[0].data()
 
 
 @pytest.fixture

@@ -68,12 +68,22 @@ def bundles(assignment: Assignment, secret: str = "") -> tuple[Bundle, ...]:
     """
     starter = Bundle(f"{assignment.name}-starter.zip", _starter(assignment))
     _refuse_compiled(assignment, starter)
-    starter.files[f"{assignment.name}/public/{HINTS}"] = locked_hints(assignment)
     return (
         starter,
         Bundle(f"{assignment.name}-autograder.zip", _autograder(assignment, secret)),
         Bundle(f"{assignment.name}-solution.zip", {assignment.solution.name: assignment.solution.read_bytes()}),
     )
+
+
+def with_hints(assignment: Assignment, made: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
+    """The bundles with what the local checker may know of known mistakes; for an assignment that was tried out.
+
+    Raises:
+        GraderError: a public check does not pass on the reference, or a known mistake does not run.
+    """
+    starter, *others = made
+    hints = {f"{assignment.name}/public/{HINTS}": locked_hints(assignment)}
+    return (Bundle(starter.name, starter.files | hints), *others)
 
 
 def write_bundles(made: Iterable[Bundle], folder: Path) -> list[Path]:

@@ -47,10 +47,7 @@ def naps(pool: ParslPool, count: int, seconds: float) -> "list[Future[Nap]]":
 
 # Settings ---------------------------------------------------------------------------------------------------------
 
-SLURM = """[course]
-title = "Deep Learning"
-
-[cluster]
+SLURM = """[cluster]
 provider = "slurm"
 nodes = 4
 gpus = 2
