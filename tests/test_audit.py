@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from autograder.assignment import Task
+from autograder.assignment import Task, assignment_names, load_assignment, load_mistakes, points
+from autograder.assignment._mistakes import Edit, Mistake
 from autograder.audit import Audit, Verdict, _audit, audit
+from autograder.audit.reach import Reach
 from autograder.audit.report import show_audit
 from autograder.audit.trivial import KINDS, worthless_source
 from autograder.errors import GraderError
 from autograder.grading import Options
 from autograder.results import Line, Outcome, Run
 
+ROOT = Path(__file__).parents[1]
 COURSE = Path(__file__).parent / "course"
 COMPILED = shutil.ignore_patterns("__pycache__")
 HIDDEN, PUBLIC, MISTAKES = "hidden/test_hidden.py", "public/test_public.py", "mistakes.toml"
@@ -330,3 +333,29 @@ def test_texts_and_functions_that_a_function_makes_are_worthless_too(kind: str, 
     made: dict[str, Any] = {}
     exec(worthless_source(MADE, task, kind), made)
     assert (made["greeting"]("Ada"), made["adder"](2)(5)) == (greeted, added)
+
+
+@pytest.mark.parametrize("name", assignment_names(ROOT))
+def test_whatever_a_known_mistake_must_lose_is_in_reach_of_what_it_changes(name: str) -> None:
+    """All that they lose was listed by audits of all checks, so nothing lies beyond."""
+    assignment = load_assignment(name, ROOT)
+    reach, all_checks = Reach(assignment), {check.name for check in points(assignment)}
+    for mistake in load_mistakes(assignment):
+        unnamed = replace(mistake, fails=(), may_fail=())
+        assert set(mistake.fails) <= set(reach.of(unnamed)) <= all_checks, mistake.name
+
+
+def test_checks_that_cannot_reach_a_mistake_are_not_run_for_it_unless_all_are_asked_for() -> None:
+    few, every = (
+        next(each.select for each in audit("conv", ROOT, whole=whole).subjects() if each.kind == "mistake")
+        for whole in (False, True)
+    )
+    assert 0 < len(few) < len(points(load_assignment("conv", ROOT))) / 2
+    assert every == ()
+
+
+def test_what_runs_at_import_is_in_everybody_s_reach(tmp_path: Path) -> None:
+    assignment = load_assignment("mini", COURSE)
+    edit = Edit(find="import numpy as np", replace="import numpy as np\n\nprint(np)")
+    mistake = Mistake("at-import", next(iter(assignment.tasks)), (edit,), "", ())
+    assert set(Reach(assignment).of(mistake)) == {check.name for check in points(assignment)}

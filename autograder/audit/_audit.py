@@ -27,6 +27,7 @@ from autograder.assignment import (
     mistaken_source,
     points,
 )
+from autograder.audit.reach import Reach
 from autograder.audit.trivial import KINDS, worthless_source
 from autograder.grading import Options, grade
 from autograder.grading.engine import Engine
@@ -85,11 +86,13 @@ class Audit:
         assignment: facts.
         seeds: every subject is graded once a seed; worthless and hostile ones once.
         workers: gradings at a time.
+        whole: whether known mistakes go through all checks, not only through those that can reach what they change.
     """
 
     assignment: Assignment
     seeds: tuple[int, ...] = (1,)
     workers: int = 2
+    whole: bool = False
     checks: tuple[CheckFacts, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +100,7 @@ class Audit:
 
     def subjects(self) -> Iterator[Subject]:
         """Everything to grade."""
-        reference = self.assignment.solution.read_text()
+        reference, reach = self.assignment.solution.read_text(), Reach(self.assignment)
         yield Subject("reference", "solution", reference, frozenset())
         stub = build(self.assignment)[f"{self.assignment.deliverable}.py"].decode()
         yield Subject("stub", "starter", stub, frozenset(check.name for check in self.checks))
@@ -105,7 +108,8 @@ class Audit:
             yield Subject("variant", path.stem, path.read_text(), frozenset())
         for mistake in load_mistakes(self.assignment):
             source, fails, may = mistaken_source(reference, mistake), frozenset(mistake.fails), mistake.may_fail
-            yield Subject("mistake", mistake.name, source, fails, may=frozenset(may))
+            select = () if self.whole else reach.of(mistake)
+            yield Subject("mistake", mistake.name, source, fails, may=frozenset(may), select=select)
         yield from self._worthless(reference)
         for path in self._submissions("hostile"):
             yield self._hostile(path)
@@ -261,6 +265,8 @@ def _is_lost(line: Line) -> bool:
     return not line.outcome.is_pending and (line.outcome is not Outcome.PASSED or line.score < line.max_score)
 
 
-def audit(name: str, root: Path | None = None, seeds: tuple[int, ...] = (1,), workers: int = 2) -> Audit:
+def audit(
+    name: str, root: Path | None = None, seeds: tuple[int, ...] = (1,), workers: int = 2, whole: bool = False
+) -> Audit:
     """The audit of an assignment, ready to run."""
-    return Audit(load_assignment(name, root), seeds, workers)
+    return Audit(load_assignment(name, root), seeds, workers, whole)

@@ -27,6 +27,7 @@ from autograder.errors import AuthoringError
 )
 @click.option("--messages", is_flag=True, help="Print what a student would read for each caught mistake.")
 @click.option("--matrix", is_flag=True, help="Print which mistake loses which checks.")
+@click.option("--whole", is_flag=True, help="Known mistakes go through all checks, also those that cannot reach them.")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Gradings at a time.")
 @course_option
 def audit(
@@ -35,6 +36,7 @@ def audit(
     only: str,
     messages: bool,
     matrix: bool,
+    whole: bool,
     jobs: int,
     where: Path | None,
 ) -> None:
@@ -47,9 +49,8 @@ def audit(
     exceptions = 0
     for name in names or assignment_names(course.root):
         refuse_faults(load_assignment(name, course.root), course)
-        exceptions += show_audit(
-            audit(name, course.root, seeds=seeds, workers=jobs), console, only, messages=messages, matrix=matrix
-        )
+        asked = audit(name, course.root, seeds=seeds, workers=jobs, whole=whole)
+        exceptions += show_audit(asked, console, only, messages=messages, matrix=matrix)
     sys.exit(EXIT_AUTHOR if exceptions else 0)
 
 
