@@ -408,6 +408,24 @@ def test_what_does_not_return_is_ended_and_the_next_check_goes_on(folder: Path, 
     assert "✓ 2.1     2/2  other: scales" in done.out
 
 
+STUBBORN = {
+    "in a library": (
+        "hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)",
+        "Your code does not return, and nothing interrup",
+    ),
+    "in Python itself": ("any(itertools.repeat(False))", "line 16 in double"),
+}
+
+
+@pytest.mark.parametrize(("call", "told"), STUBBORN.values(), ids=STUBBORN.keys())
+def test_what_nothing_interrupts_ends_the_run_with_a_word(folder: Path, check: Check, call: str, told: str) -> None:
+    limited(folder, 0.2)
+    (folder / "mini.py").write_text(REFERENCE.replace("return 2 * x", f"import hashlib, itertools\n    {call}"))
+    done = check("mini.py")
+    assert done.code != 0
+    assert told in done.err
+
+
 def test_an_import_that_does_not_end_is_told_with_its_line(folder: Path, check: Check) -> None:
     limited(folder, 0.5)
     (folder / "mini.py").write_text(f"{REFERENCE}\nwhile True:\n    pass\n")
@@ -480,7 +498,7 @@ def test_one_task_function_or_number_can_be_checked_alone(folder: Path, check: C
     (folder / "mini.py").write_text(REFERENCE)
     done = check("mini.py", word)
     assert done.code == 0
-    assert "1 of 1 public checks pass; 1 others were not run." in done.out
+    assert "1 of 1 public checks pass; 1 other was not run." in done.out
 
 
 def test_an_exact_name_goes_before_what_contains_it(folder: Path, check: Check) -> None:

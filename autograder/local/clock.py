@@ -2,13 +2,14 @@
 interrupts the main thread as Ctrl-C does."""
 
 import _thread
+import faulthandler
 import math
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -23,6 +24,7 @@ from autograder.sandbox.worker import describe
 
 PATIENCE = 1.0  # between two interruptions, should the first be caught in there
 TRIES = 4  # then it is in one long operation of NumPy or torch, or catches everything
+LAST_RESORT = (TRIES + 3) * PATIENCE  # seconds beyond the limit: what holds Python's lock lets no thread of ours run
 DEBUGGING = 3600.0
 
 
@@ -62,10 +64,13 @@ class Clock:
             TimeUp: it takes longer; raised where it is.
         """
         self._set(time.monotonic() + seconds)
+        with suppress(OSError, ValueError, AttributeError):  # where standard error is no file
+            faulthandler.dump_traceback_later(seconds + LAST_RESORT, exit=True)
         try:
             yield
         finally:
             self._set(math.inf)
+            faulthandler.cancel_dump_traceback_later()
 
     def _set(self, deadline: float) -> None:
         with self._changed:
@@ -95,6 +100,7 @@ class Clock:
             return  # it ended in the meantime
         if is_debugged():
             self._deadline, self._tries = time.monotonic() + DEBUGGING, 0
+            faulthandler.cancel_dump_traceback_later()
             return
         raise TimeUp
 

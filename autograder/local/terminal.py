@@ -132,7 +132,8 @@ class Terminal:
         if not lines:
             return
         if left := len(self.checks) - len(lines):
-            told = f"{len(passed)} of {len(lines)} public checks pass; {left} others were not run."
+            others = "1 other was" if left == 1 else f"{left} others were"
+            told = f"{len(passed)} of {len(lines)} public checks pass; {others} not run."
         self.say(f"\n{told}")
 
     def title(self, task: str) -> str:
