@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.classes import Student, write_class_report
+from autograder.classes import Student, grade_class, write_class_report
 from autograder.classes._statistics import correlation, cronbach_alpha, shape, upper_lower
 from autograder.errors import UsageError
+from autograder.grading import Options
 from autograder.results import Run
-from tests.classes.conftest import Graded
+from tests.classes.conftest import COURSE, Graded
 from tests.classes.made_store import CHECKS, graded, line, run, store
+from tests.made_class import Made, write_plain
 
 EVIL = '<script>alert("1")</script>'
 
@@ -54,6 +56,19 @@ def test_an_unknown_mistake_of_twelve_is_one_cluster(tmp_path: Path) -> None:
     assert "12 ×" in text
     assert "1 ×" in text
     assert "and 7 more" in text
+
+
+def test_an_unknown_mistake_planted_in_twelve_submissions_is_one_cluster(tmp_path: Path) -> None:
+    source = (COURSE / "solutions" / "mini.py").read_text()
+    wrong = source.replace("(dout * x).sum(axis=0)", "(dout * x * x).sum(axis=0)")
+    assert wrong != source
+    people = [Made("planted", {"mini.py": f"{wrong}\n# {n}\n".encode()}) for n in range(12)]
+    right = [Made("right", {"mini.py": f"{source}\n# {n}\n".encode()}) for n in range(2)]
+    export = write_plain([*people, *right], tmp_path / "class")
+    grade_class("mini", export, tmp_path / "out", root=COURSE, options=Options(select=("test_scale",)))
+    text = report(tmp_path / "out")
+    assert text.count('<div class="cluster">') == 1
+    assert "12 ×</span>" in text
 
 
 def test_known_mistakes_are_counted_once_a_submission(tmp_path: Path) -> None:
