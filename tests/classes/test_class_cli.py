@@ -66,7 +66,10 @@ def test_from_an_export_to_a_report_and_a_gradebook(run: Run, export: Path, tmp_
     [
         (("class", "nowhere", "--assignment", "mini", "--out", "{out}"), "there is no nowhere"),
         (("class", "{export}", "--assignment", "minni", "--out", "{out}"), "did you mean 'mini'"),
+        (("class", "{export}", "--assignment", "mini", "--out", "{out}", "--cluster"), "there is no course.toml"),
         (("report", "{out}"), "there is no class in"),
+        (("replay", "{out}", "--out", "{out}/b"), "there is no class in"),
+        (("similarity", "{out}"), "there is no class in"),
         (("gradebook", "{out}", "--format", "canvas", "--out", "{out}/b"), "--format canvas needs --into"),
         (("gradebook", "{out}", "--format", "excel", "--out", "{out}/b"), "'excel' is not one of"),
     ],

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograder.classes import Student, grade_class, write_class_report
+from autograder.classes._report import long
 from autograder.classes._statistics import correlation, cronbach_alpha, shape, upper_lower
 from autograder.errors import UsageError
 from autograder.grading import Options
@@ -136,6 +137,11 @@ def test_checks_that_all_agree_are_perfectly_reliable(scores: list[int], items: 
 def test_discrimination_is_the_difference_of_the_tails() -> None:
     share = np.array([0, 0, 1, 1, 0, 1, 0, 1, 1, 1.0])
     assert upper_lower(share, np.arange(10.0)) == pytest.approx(1 - 1 / 3)
+
+
+@pytest.mark.parametrize("seconds, told", [(2.5, "2.5 s"), (3599, "1 h 00 min"), (173_000, "48 h 03 min")])
+def test_a_time_of_many_hours_can_be_read(seconds: float, told: str) -> None:
+    assert long(seconds).replace("2.50", "2.5") == told
 
 
 @pytest.mark.parametrize("values", [np.ones(5), np.ones(1), np.array([])])
