@@ -34,6 +34,7 @@ ROWS = {  # of the table, as patterns
     "library": [rf"gcn.spmm +\|.* {NUMBER} ms \| +{NUMBER} ms \| +{NUMBER}"],
     "notebooks": [rf"gcn +\| +{NUMBER} \| +{NUMBER} \| +2"],
     "pools": [rf"(threads|Parsl, \w+) +\| +{NUMBER} \| +{NUMBER} \| +{NUMBER}"],
+    "store": [rf"{command} +\| +{NUMBER} \| +{NUMBER} \| +{NUMBER}" for command in ("report", "gradebook", "replay")],
     "race": [r"2 target = limit +\| +4 ", r"1.5 limit +\| +6 "],
 }
 

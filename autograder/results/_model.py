@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -390,8 +391,14 @@ def _clean_fields(thing: Any, keep: tuple[str, ...] = ()) -> None:
             object.__setattr__(thing, name, tuple(getattr(thing, name)))
 
 
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
 def _refuse_odd_types(thing: Any) -> None:
-    for name, hint in get_type_hints(type(thing)).items():
+    kind: Any = type(thing)
+    for name, hint in _hints(kind).items():
         if not fits(getattr(thing, name), hint):
             raise TypeError(f"{name} cannot be {getattr(thing, name)!r:.40}")
 

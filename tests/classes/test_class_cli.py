@@ -29,6 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     shutil.copytree(ROOT / "autograder", clone / "autograder", ignore=leave)
     for room in ("assignments", "solutions"):
         shutil.copytree(COURSE / room, clone / room, ignore=leave)
+    shutil.copy(COURSE / "course.toml", clone)
     environment = os.environ | {"PYTHONPATH": str(clone), "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -66,7 +67,10 @@ def test_from_an_export_to_a_report_and_a_gradebook(run: Run, export: Path, tmp_
     [
         (("class", "nowhere", "--assignment", "mini", "--out", "{out}"), "there is no nowhere"),
         (("class", "{export}", "--assignment", "minni", "--out", "{out}"), "did you mean 'mini'"),
+        (("class", "{export}", "--assignment", "mini", "--out", "{out}", "--cluster"), "has no table [cluster]"),
         (("report", "{out}"), "there is no class in"),
+        (("replay", "{out}", "--out", "{out}/b"), "there is no class in"),
+        (("similarity", "{out}"), "there is no class in"),
         (("gradebook", "{out}", "--format", "canvas", "--out", "{out}/b"), "--format canvas needs --into"),
         (("gradebook", "{out}", "--format", "excel", "--out", "{out}/b"), "'excel' is not one of"),
     ],

@@ -7,12 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.classes import Student, write_class_report
+from autograder.classes import Student, grade_class, write_class_report
+from autograder.classes._report import long
 from autograder.classes._statistics import correlation, cronbach_alpha, shape, upper_lower
 from autograder.errors import UsageError
+from autograder.grading import Options
 from autograder.results import Run
-from tests.classes.conftest import Graded
+from tests.classes.conftest import COURSE, Graded
 from tests.classes.made_store import CHECKS, graded, line, run, store
+from tests.made_class import Made, write_plain
 
 EVIL = '<script>alert("1")</script>'
 
@@ -54,6 +57,19 @@ def test_an_unknown_mistake_of_twelve_is_one_cluster(tmp_path: Path) -> None:
     assert "12 ×" in text
     assert "1 ×" in text
     assert "and 7 more" in text
+
+
+def test_an_unknown_mistake_planted_in_twelve_submissions_is_one_cluster(tmp_path: Path) -> None:
+    source = (COURSE / "solutions" / "mini.py").read_text()
+    wrong = source.replace("(dout * x).sum(axis=0)", "(dout * x * x).sum(axis=0)")
+    assert wrong != source
+    people = [Made("planted", {"mini.py": f"{wrong}\n# {n}\n".encode()}) for n in range(12)]
+    right = [Made("right", {"mini.py": f"{source}\n# {n}\n".encode()}) for n in range(2)]
+    export = write_plain([*people, *right], tmp_path / "class")
+    grade_class("mini", export, tmp_path / "out", root=COURSE, options=Options(select=("test_scale",)))
+    text = report(tmp_path / "out")
+    assert text.count('<div class="cluster">') == 1
+    assert "12 ×</span>" in text
 
 
 def test_known_mistakes_are_counted_once_a_submission(tmp_path: Path) -> None:
@@ -121,6 +137,11 @@ def test_checks_that_all_agree_are_perfectly_reliable(scores: list[int], items: 
 def test_discrimination_is_the_difference_of_the_tails() -> None:
     share = np.array([0, 0, 1, 1, 0, 1, 0, 1, 1, 1.0])
     assert upper_lower(share, np.arange(10.0)) == pytest.approx(1 - 1 / 3)
+
+
+@pytest.mark.parametrize("seconds, told", [(2.5, "2.5 s"), (3599, "1 h 00 min"), (173_000, "48 h 03 min")])
+def test_a_time_of_many_hours_can_be_read(seconds: float, told: str) -> None:
+    assert long(seconds).replace("2.50", "2.5") == told
 
 
 @pytest.mark.parametrize("values", [np.ones(5), np.ones(1), np.array([])])
