@@ -37,7 +37,7 @@ from autograder.assignment._facts import (
     suite_digest,
 )
 from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
-from autograder.assignment._review import FULL, Remark, platform_seconds, review
+from autograder.assignment._review import FULL, Remark, platform_seconds, review, reviewed
 from autograder.assignment._table import Table
 
 __all__ = [
@@ -77,5 +77,6 @@ __all__ = [
     "points",
     "read_assignment",
     "review",
+    "reviewed",
     "suite_digest",
 ]

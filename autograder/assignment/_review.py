@@ -11,6 +11,7 @@ from autograder.assignment._course import Course
 from autograder.assignment._facts import Assignment
 from autograder.assignment._fixtures import refuse_fixtures
 from autograder.assignment._mistakes import load_mistakes, mistaken_source
+from autograder.errors import AuthoringError
 
 FULL = 100.0  # points of an assignment
 MARGIN = timedelta(seconds=150)  # for starting on half a core, for ending a grader that hangs, and for writing
@@ -43,6 +44,18 @@ def review(assignment: Assignment, course: Course) -> tuple[Remark, ...]:
         for mistake in load_mistakes(assignment):
             mistaken_source(reference, mistake)
     return tuple(remarks)
+
+
+def reviewed(assignment: Assignment, course: Course) -> tuple[str, ...]:
+    """What is worth knowing of an assignment.
+
+    Raises:
+        AuthoringError: as `review`, and where a remark is a fault: all of them, one a line.
+    """
+    remarks = review(assignment, course)
+    if faults := [remark.text for remark in remarks if remark.is_fault]:
+        raise AuthoringError("\n".join(faults))
+    return tuple(remark.text for remark in remarks)
 
 
 def platform_seconds(course: Course) -> float:

@@ -150,21 +150,22 @@ class Audit:
             TemporaryDirectory(prefix="deepgrade-audit-") as folder,
             ThreadPoolExecutor(self.workers) as pool,
         ):
-            grade_one = partial(self._grade, engine, Path(folder))
+            grade_one = partial(self.grade, engine, Path(folder))
             ahead = [job for job in jobs if job[0].kind == "reference"]
-            verdicts = [self._settled(verdict, grade_one) for verdict in self._graded(pool, grade_one, ahead, report)]
+            verdicts = [self._settled(verdict, grade_one) for verdict in self.graded(pool, grade_one, ahead, report)]
             if any(verdict.run.status != "graded" or verdict.lost for verdict in verdicts):
                 return verdicts
-            verdicts += self._graded(pool, grade_one, jobs[len(ahead) :], report)
+            verdicts += self.graded(pool, grade_one, jobs[len(ahead) :], report)
             return [self._settled(verdict, grade_one) for verdict in verdicts]
 
     @staticmethod
-    def _graded(
+    def graded(
         pool: ThreadPoolExecutor,
         grade_one: Callable[[Subject, int], Verdict],
         jobs: list[tuple[Subject, int]],
         report: Callable[[Verdict], None],
     ) -> Iterator[Verdict]:
+        """The verdicts on some jobs, in order."""
         futures = [pool.submit(grade_one, *job) for job in jobs]
         try:
             for future in futures:
@@ -175,7 +176,8 @@ class Audit:
             for future in futures:
                 future.cancel()
 
-    def _grade(self, engine: Engine, room: Path, subject: Subject, seed: int, select: tuple[str, ...] = ()) -> Verdict:
+    def grade(self, engine: Engine, room: Path, subject: Subject, seed: int, select: tuple[str, ...] = ()) -> Verdict:
+        """The verdict on one subject; of its checks only those selected, where some are."""
         folder = Path(mkdtemp(dir=room))
         path = folder / f"{self.assignment.deliverable}.py"
         path.write_text(subject.source)
