@@ -23,6 +23,7 @@ from autograder.assignment._course import (
 )
 from autograder.assignment._facts import (
     COST_FIGURES,
+    FORBIDDEN,
     QUIZ,
     Assignment,
     Costs,
@@ -43,6 +44,7 @@ from autograder.assignment._table import Table
 __all__ = [
     "COST_FIGURES",
     "DEVICES",
+    "FORBIDDEN",
     "FULL",
     "KINDS",
     "QUIZ",

@@ -29,7 +29,7 @@ from autograder.assignment import (
 )
 from autograder.audit.reach import Reach
 from autograder.audit.trivial import KINDS, worthless_source
-from autograder.grading import Options, grade
+from autograder.grading import NOT_RUN, Options, grade
 from autograder.grading.engine import Engine
 from autograder.results import Line, Outcome, Run
 from autograder.starter import build
@@ -210,8 +210,8 @@ class Audit:
 
     def _problems(self, subject: Subject, run: Run) -> Iterator[str]:
         if run.status != "graded":
-            faults = dict.fromkeys(line.message for line in run.lines if line.outcome is Outcome.FAULT and line.message)
-            yield f"{run.status}: {'; '.join(faults) or run.reason}"
+            faults = [line.message for line in run.lines if line.outcome is Outcome.FAULT and line.message != NOT_RUN]
+            yield f"{run.status}: {'; '.join(dict.fromkeys([run.reason or '', *faults]))}"
             return
         if subject.kind in ("reference", "variant", "mistake") and (fault := syntax_error(subject.source)):
             yield fault
