@@ -35,7 +35,7 @@ title = "A dense layer"
 functions = ["dense_forward", "dense_backward"]
 ideas = ["weights", "biases"]
 oracle = "torch.nn.functional.linear"
-forbidden = ["torch.nn.Linear"]
+forbidden = ["recurrent"]
 
 [tasks.step]
 title = "A recurrent step"
@@ -141,7 +141,7 @@ def test_every_fact_is_read(course: Path) -> None:
     assert assignment.lectures == ("Lecture 1",)
     assert assignment.limits == Limits(call_seconds=2.0, run_seconds=240.0, memory_mb=64)
     assert assignment.tasks["dense"].ideas == ("weights", "biases")
-    assert assignment.tasks["dense"].forbidden == ("torch.nn.Linear",)
+    assert assignment.tasks["dense"].forbidden == ("recurrent",)
     assert assignment.tasks["step"].forbidden == ()
     assert assignment.public_names == ("dense_forward", "dense_backward", "step_forward", "step_backward", "unroll")
     assert assignment.quiz[1].options == {"a": "1", "b": "2", "c": "3"}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.assignment import COST_FIGURES, assignment_names, load_assignment, points
+from autograder.assignment import COST_FIGURES, FORBIDDEN, assignment_names, load_assignment, points
+from autograder.sandbox import absence
 from autograder.starter import drift
 
 ROOT = Path(__file__).parents[1]
@@ -34,3 +35,7 @@ def test_the_page_of_cost_limits_has_the_limits_that_hold(name: str) -> None:
     }
     races = {(task, "times the reference"): targets.target for task, targets in assignment.races.items()}
     assert limits == costs | races, "run `python -m benchmarks cost > benchmarks/cost.md`"
+
+
+def test_the_groups_that_facts_may_forbid_are_those_that_can_be_absent() -> None:
+    assert (*absence.GROUPS, absence.TORCH) == FORBIDDEN

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import jsonschema
 import pytest
 
 from autograder import results
-from autograder.assignment import load_assignment, points
+from autograder.assignment import RateLimit, load_assignment, load_course, points
 from autograder.grading import Options, run_seed
 from autograder.release import bundles, gradescope
+from autograder.release._rate import refusal
 from autograder.release.gradescope import main
 
 COURSE = Path(__file__).parent / "course"
@@ -196,3 +198,63 @@ def test_what_students_must_not_read_is_made_private(home: Path) -> None:
         ("submission_metadata.json", 0o600),
     ):
         assert (home / name).stat().st_mode & 0o777 == mode
+
+
+# The rate limit ---------------------------------------------------------------------------------------------------
+
+LIMIT = RateLimit(2, timedelta(hours=24))
+
+
+def submitted(now: str, *earlier: tuple[str, float, bool]) -> dict[str, Any]:
+    """Metadata: hours of one week, from "1 00:00" to "7 23:59"; scores, and whether we failed."""
+    moments = [f"2026-11-0{day}T{hour}:00+01:00" for day, hour in (when.split() for when, *_ in [(now,), *earlier])]
+    previous = [
+        {"submission_time": moment, "score": score, "autograder_error": failed}
+        for moment, (_, score, failed) in zip(moments[1:], earlier, strict=True)
+    ]
+    return {"created_at": moments[0], "previous_submissions": previous}
+
+
+LIMITED = {
+    "the first": (submitted("2 12:00"), None),
+    "the second": (submitted("2 12:00", ("2 11:00", 30, False)), None),
+    "the third": (submitted("2 12:00", ("2 10:00", 30, False), ("2 11:00", 40, False)), 40),
+    "the third, a day later": (submitted("3 10:01", ("2 10:00", 30, False), ("2 11:00", 40, False)), None),
+    "after a fault of ours": (submitted("2 12:00", ("2 10:00", 30, False), ("2 11:00", 0, True)), None),
+    "after one that was refused": (
+        submitted("3 10:30", ("2 10:00", 30, False), ("2 11:00", 40, False), ("3 09:00", 40, False)),
+        None,
+    ),
+    "metadata of another kind": ({"created_at": "yesterday"}, None),
+}
+
+
+@pytest.mark.parametrize(("metadata", "stands"), LIMITED.values(), ids=LIMITED.keys())
+def test_a_rate_limit_counts_what_was_graded(metadata: dict[str, Any], stands: float | None) -> None:
+    found = refusal(metadata, LIMIT)
+    assert (None if found is None else found.score) == stands
+    assert refusal(metadata, None) is None
+
+
+def test_who_is_refused_keeps_the_score_and_reads_when_to_come_again(home: Path) -> None:
+    (home / "source" / "course.toml").write_text('title = "x"\n[rate_limit]\nsubmissions = 2\nhours = 24\n')
+    (home / "submission_metadata.json").write_text(json.dumps(LIMITED["the third"][0]))
+    (home / "submission" / "mini.py").write_text(REFERENCE)
+    found = results(home)
+    assert (found["score"], status(found)) == (40, "limited")
+    assert "graded from 2026-11-03 10:00+01:00 on" in found["output"]
+    (home / "submission_metadata.json").write_text(json.dumps(LIMITED["the second"][0]))
+    assert score(graded(home, REFERENCE)) == 100
+
+
+def test_the_bundle_takes_the_limit_along(tmp_path: Path) -> None:
+    course = Path(shutil.copytree(COURSE, tmp_path / "course", ignore=shutil.ignore_patterns("__pycache__")))
+    facts = 'title = "x"\nvisibility = "hidden"\n[dates.mini]\ndue = 2026-11-01T23:59:00+01:00\n'
+    limits = "[rate_limit]\nsubmissions = 2\nhours = 24\n[gradescope]\nminutes = 20\n"
+    (course / "course.toml").write_text(facts + limits)
+    files = bundles(load_assignment("mini", course))[1].files
+    (tmp_path / "there" / "assignments").mkdir(parents=True)
+    (tmp_path / "there" / "course.toml").write_bytes(files["course.toml"])
+    found = load_course(tmp_path / "there")
+    assert (found.rate_limit, found.visibility, found.platform) == (LIMIT, "hidden", timedelta(minutes=20))
+    assert found.dates == {}

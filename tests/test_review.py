@@ -11,6 +11,7 @@ import pytest
 from autograder.assignment import Course, assignment_names, load_assignment, load_course, review
 from autograder.assignment._fixtures import FIXTURES
 from autograder.errors import AuthoringError
+from autograder.starter import build
 from autograder.suite.plugin import ChecksPlugin
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -141,3 +142,17 @@ def test_the_fixtures_that_are_known_are_those_that_there_are() -> None:
     made = {name for name, value in vars(ChecksPlugin).items() if "Fixture" in type(value).__name__}
     assert made == set(FIXTURES)
     assert all(inspect.getdoc(getattr(ChecksPlugin, name)) for name in made)
+
+
+def test_a_handout_quotes_limits_as_the_facts_have_them(folder: Path) -> None:
+    text = "\nAt most {{limit:affine.operations}} operations, {{ limit:affine.target }} times the reference.\n"
+    (folder / "handout.md").write_text((folder / "handout.md").read_text() + text)
+    built = build(load_assignment("mini", folder.parents[1]))
+    for name in ("handout.md", "mini.ipynb"):
+        assert "At most 40 operations, 2 times the reference." in built[name].decode()
+    add_unknown = (folder / "handout.md").read_text().replace("affine.operations", "affine.operation")
+    (folder / "handout.md").write_text(add_unknown)
+    with pytest.raises(
+        AuthoringError, match=r"there is no limit 'affine\.operation'; did you mean 'affine\.operations'"
+    ):
+        build(load_assignment("mini", folder.parents[1]))

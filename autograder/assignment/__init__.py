@@ -23,6 +23,7 @@ from autograder.assignment._course import (
 )
 from autograder.assignment._facts import (
     COST_FIGURES,
+    FORBIDDEN,
     QUIZ,
     Assignment,
     Costs,
@@ -37,12 +38,13 @@ from autograder.assignment._facts import (
     suite_digest,
 )
 from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
-from autograder.assignment._review import FULL, Remark, platform_seconds, review
+from autograder.assignment._review import FULL, Remark, platform_seconds, review, reviewed
 from autograder.assignment._table import Table
 
 __all__ = [
     "COST_FIGURES",
     "DEVICES",
+    "FORBIDDEN",
     "FULL",
     "KINDS",
     "QUIZ",
@@ -77,5 +79,6 @@ __all__ = [
     "points",
     "read_assignment",
     "review",
+    "reviewed",
     "suite_digest",
 ]

@@ -55,6 +55,7 @@ class Question:
     reread: str
 
 
+FORBIDDEN = ("convolution", "pooling", "batch_norm", "layer_norm", "recurrent", "attention", "torch")  # groups
 DEAD_BAND = 1.1  # equal work in two processes was seen to differ by half of that
 COST_FIGURES = {
     "operations": "operations",
@@ -217,6 +218,10 @@ def _task(name: str, table: Table) -> Task:
         forbidden=table.texts("forbidden", ()),
     )
     table.close()
+    for group in task.forbidden:
+        if group not in FORBIDDEN:
+            near = did_you_mean(group, FORBIDDEN) or f"; there are {', '.join(FORBIDDEN)}"
+            raise table.fault(f"forbidden: there is no group {group!r}{near}", "forbidden")
     return task
 
 

@@ -1,5 +1,6 @@
 """What can be said of an assignment before anything of it is run: points, numbers, limits, files that nobody reads."""
 
+import ast
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from autograder.assignment._course import Course
 from autograder.assignment._facts import Assignment
 from autograder.assignment._fixtures import refuse_fixtures
 from autograder.assignment._mistakes import load_mistakes, mistaken_source
+from autograder.errors import AuthoringError
+from autograder.syntax import parse
 
 FULL = 100.0  # points of an assignment
 MARGIN = timedelta(seconds=150)  # for starting on half a core, for ending a grader that hangs, and for writing
@@ -39,10 +42,20 @@ def review(assignment: Assignment, course: Course) -> tuple[Remark, ...]:
     refuse_fixtures(assignment)
     remarks = (*_points(assignment, checks), *_platform(assignment, course), *_files(assignment))
     if assignment.solution.exists():
-        reference = assignment.solution.read_text(encoding="utf-8")
-        for mistake in load_mistakes(assignment):
-            mistaken_source(reference, mistake)
-    return tuple(remarks)
+        remarks = (*remarks, *_reference(assignment))
+    return remarks
+
+
+def reviewed(assignment: Assignment, course: Course) -> tuple[str, ...]:
+    """What is worth knowing of an assignment.
+
+    Raises:
+        AuthoringError: as `review`, and where a remark is a fault: all of them, one a line.
+    """
+    remarks = review(assignment, course)
+    if faults := [remark.text for remark in remarks if remark.is_fault]:
+        raise AuthoringError("\n".join(faults))
+    return tuple(remark.text for remark in remarks)
 
 
 def platform_seconds(course: Course) -> float:
@@ -59,6 +72,33 @@ def _points(assignment: Assignment, checks: tuple[CheckFacts, ...]) -> Iterator[
         yield Remark(f"{assignment.folder}: {names} all have the number {number}")
     if not any(check.is_public for check in checks):
         yield Remark(f"{assignment.folder / 'public'}: there is no public check for students", is_fault=False)
+
+
+def _reference(assignment: Assignment) -> Iterator[Remark]:
+    """Answers that are no options, and mistakes that cannot be parsed."""
+    reference = assignment.solution.read_text(encoding="utf-8")
+    try:
+        module = parse(reference)
+    except (SyntaxError, ValueError) as error:
+        raise AuthoringError(f"{assignment.solution}: cannot be parsed ({error})") from error
+    answers = next((node.value for node in module.body if isinstance(node, ast.Assign) and _is_quiz(node)), None)
+    given = ast.literal_eval(answers) if isinstance(answers, ast.Dict) else {}
+    for question in assignment.quiz if answers is not None else ():
+        if given.get(question.id) not in question.options:
+            options = ", ".join(question.options)
+            yield Remark(
+                f"{assignment.solution}: QUIZ answers {question.id} with {given.get(question.id)!r}, and the options "
+                f"are {options}"
+            )
+    for mistake in load_mistakes(assignment):
+        try:
+            parse(mistaken_source(reference, mistake))
+        except SyntaxError as error:
+            yield Remark(f"{assignment.folder / 'mistakes.toml'}: {mistake.name!r} cannot be parsed: {error.msg}")
+
+
+def _is_quiz(node: ast.Assign) -> bool:
+    return [getattr(target, "id", "") for target in node.targets] == ["QUIZ"]
 
 
 def _platform(assignment: Assignment, course: Course) -> Iterator[Remark]:

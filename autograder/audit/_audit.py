@@ -29,7 +29,7 @@ from autograder.assignment import (
 )
 from autograder.audit.reach import Reach
 from autograder.audit.trivial import KINDS, worthless_source
-from autograder.grading import Options, grade
+from autograder.grading import NOT_RUN, Options, grade
 from autograder.grading.engine import Engine
 from autograder.results import Line, Outcome, Run
 from autograder.starter import build
@@ -150,21 +150,22 @@ class Audit:
             TemporaryDirectory(prefix="deepgrade-audit-") as folder,
             ThreadPoolExecutor(self.workers) as pool,
         ):
-            grade_one = partial(self._grade, engine, Path(folder))
+            grade_one = partial(self.grade, engine, Path(folder))
             ahead = [job for job in jobs if job[0].kind == "reference"]
-            verdicts = [self._settled(verdict, grade_one) for verdict in self._graded(pool, grade_one, ahead, report)]
+            verdicts = [self._settled(verdict, grade_one) for verdict in self.graded(pool, grade_one, ahead, report)]
             if any(verdict.run.status != "graded" or verdict.lost for verdict in verdicts):
                 return verdicts
-            verdicts += self._graded(pool, grade_one, jobs[len(ahead) :], report)
+            verdicts += self.graded(pool, grade_one, jobs[len(ahead) :], report)
             return [self._settled(verdict, grade_one) for verdict in verdicts]
 
     @staticmethod
-    def _graded(
+    def graded(
         pool: ThreadPoolExecutor,
         grade_one: Callable[[Subject, int], Verdict],
         jobs: list[tuple[Subject, int]],
         report: Callable[[Verdict], None],
     ) -> Iterator[Verdict]:
+        """The verdicts on some jobs, in order."""
         futures = [pool.submit(grade_one, *job) for job in jobs]
         try:
             for future in futures:
@@ -175,7 +176,8 @@ class Audit:
             for future in futures:
                 future.cancel()
 
-    def _grade(self, engine: Engine, room: Path, subject: Subject, seed: int, select: tuple[str, ...] = ()) -> Verdict:
+    def grade(self, engine: Engine, room: Path, subject: Subject, seed: int, select: tuple[str, ...] = ()) -> Verdict:
+        """The verdict on one subject; of its checks only those selected, where some are."""
         folder = Path(mkdtemp(dir=room))
         path = folder / f"{self.assignment.deliverable}.py"
         path.write_text(subject.source)
@@ -208,8 +210,8 @@ class Audit:
 
     def _problems(self, subject: Subject, run: Run) -> Iterator[str]:
         if run.status != "graded":
-            faults = dict.fromkeys(line.message for line in run.lines if line.outcome is Outcome.FAULT and line.message)
-            yield f"{run.status}: {'; '.join(faults) or run.reason}"
+            faults = [line.message for line in run.lines if line.outcome is Outcome.FAULT and line.message != NOT_RUN]
+            yield f"{run.status}: {'; '.join(dict.fromkeys([run.reason or '', *faults]))}"
             return
         if subject.kind in ("reference", "variant", "mistake") and (fault := syntax_error(subject.source)):
             yield fault

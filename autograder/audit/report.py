@@ -2,13 +2,16 @@
 
 import time
 from collections import defaultdict
+from functools import partial
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from autograder.assignment import Assignment
 from autograder.audit._audit import Audit, Verdict
+from autograder.audit._strength import FATES, Fate, strength
 from autograder.results import Outcome
 
 EXPECTED = {
@@ -49,6 +52,47 @@ def show_audit(audit: Audit, console: Console, only: str = "", *, messages: bool
     if matrix:
         _matrix(audit, verdicts, console)
     return len(wrong)
+
+
+def show_strength(
+    assignment: Assignment, console: Console, per_task: int, *, seed: int = 1, workers: int = 2, select: str = ""
+) -> int:
+    """Grade mutants and show what became of them: counts by task, then each survivor, ready to become a known mistake.
+
+    Returns:
+        How many survive.
+    """
+    with Progress(TextColumn("{task.description}"), MofNCompleteColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(f"mutants of {assignment.name}", total=None)
+        advance = partial(progress.advance, task)
+        fates = strength(assignment, per_task, seed=seed, workers=workers, select=select, report=advance)
+    return show_fates(assignment, fates, console)
+
+
+def show_fates(assignment: Assignment, fates: list[Fate], console: Console) -> int:
+    """The same for what was graded before."""
+    table = Table(title=f"mutants of {assignment.name}: {len(fates)}")
+    for name in ("task", *FATES):
+        table.add_column(name, justify="left" if name == "task" else "right")
+    for task in dict.fromkeys(fate.mutant.task for fate in fates):
+        table.add_row(task, *_counts([fate for fate in fates if fate.mutant.task == task]))
+    table.add_row("all", *_counts(fates), style="bold")
+    console.print(table)
+    reference = assignment.solution.read_text(encoding="utf-8")
+    for fate in fates:
+        if fate.kind != "killed":
+            text = f"{fate.kind}: {fate.mutant.name}" + (f"\n  {fate.told}" if fate.told else "")
+            console.print(escape(text), highlight=False, soft_wrap=True)
+        if fate.kind == "survivor":
+            console.print(escape(fate.mutant.as_mistake(reference)), highlight=False, soft_wrap=True)
+    killed, alive = (sum(fate.kind == kind for fate in fates) for kind in ("killed", "survivor"))
+    if killed + alive:
+        console.print(f"{100 * killed / (killed + alive):.1f} % of those that compute something else are killed")
+    return alive
+
+
+def _counts(fates: list[Fate]) -> list[str]:
+    return [str(sum(fate.kind == kind for fate in fates)) for kind in FATES]
 
 
 def _table(audit: Audit, verdicts: list[Verdict], seconds: float) -> Table:

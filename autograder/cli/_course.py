@@ -29,6 +29,13 @@ from autograder.errors import AuthoringError
 @click.option("--matrix", is_flag=True, help="Print which mistake loses which checks.")
 @click.option("--whole", is_flag=True, help="Known mistakes go through all checks, also those that cannot reach them.")
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Gradings at a time.")
+@click.option(
+    "--mutants",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Instead, grade N mutants of each task's reference, and list those that survive though they compute something "
+    "else. --only names tasks.",
+)
 @course_option
 def audit(
     names: tuple[str, ...],
@@ -38,17 +45,22 @@ def audit(
     matrix: bool,
     whole: bool,
     jobs: int,
+    mutants: int | None,
     where: Path | None,
 ) -> None:
     """Prove that the grading of the assignments NAMES (all, if none is given) is right."""
     from autograder.assignment import assignment_names, load_assignment
     from autograder.audit import audit
-    from autograder.audit.report import show_audit
+    from autograder.audit.report import show_audit, show_strength
 
     course, console = course_of(where), Console()
     exceptions = 0
     for name in names or assignment_names(course.root):
-        refuse_faults(load_assignment(name, course.root), course)
+        assignment = load_assignment(name, course.root)
+        refuse_faults(assignment, course)
+        if mutants is not None:
+            exceptions += show_strength(assignment, console, mutants, seed=seeds[0], workers=jobs, select=only)
+            continue
         asked = audit(name, course.root, seeds=seeds, workers=jobs, whole=whole)
         exceptions += show_audit(asked, console, only, messages=messages, matrix=matrix)
     sys.exit(EXIT_AUTHOR if exceptions else 0)

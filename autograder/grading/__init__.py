@@ -9,6 +9,6 @@ inside, `grader` the trusted process that grades, `job` what it is asked. Nothin
 """
 
 from autograder.grading.engine import Engine
-from autograder.grading.run import Options, grade, run_seed
+from autograder.grading.run import NOT_RUN, Options, grade, run_seed
 
-__all__ = ["Engine", "Options", "grade", "run_seed"]
+__all__ = ["NOT_RUN", "Engine", "Options", "grade", "run_seed"]

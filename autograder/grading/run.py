@@ -37,6 +37,7 @@ from autograder.submission import Submission, collect, warm_modules
 
 __all__ = ["Engine", "Options", "grade"]
 
+NOT_RUN = "The grader did not get to run this check."
 Progress = Callable[[Line], None]
 
 
@@ -249,7 +250,7 @@ class _Grading:
             return self._made(facts, Outcome.BLOCKED, "Not run: see the message at the top.", {})
         if not is_chosen(facts.name, self.options.select):
             return self._made(facts, Outcome.BLOCKED, "Not selected for this run.", {})
-        return self._made(facts, Outcome.FAULT, "The grader did not get to run this check.", {})
+        return self._made(facts, Outcome.FAULT, NOT_RUN, {})
 
     def _results(self, status: str, reason: str) -> Run:
         lines = tuple(self._voided(self.lines.get(check.name) or self._missing(check, status)) for check in self.checks)

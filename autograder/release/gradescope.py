@@ -10,6 +10,7 @@ from typing import Any
 from autograder.assignment import load_assignment, load_course, platform_seconds
 from autograder.grading import Options, grade
 from autograder.plain import write_whole
+from autograder.release._rate import Refusal, refusal
 from autograder.results import FILE_NAME, Run, to_gradescope, write_results
 from autograder.sandbox.confine import Confinement
 
@@ -33,6 +34,9 @@ def main(home: str) -> None:
     _reserve(folder / "results")
     try:
         config = json.loads((folder / "source" / "deepgrade.json").read_text())
+        if (refused := _refused(folder)) is not None:
+            write_whole(folder / "results" / FILE_NAME, json.dumps(refused.to_results()))
+            return
         run = _grade(folder, config)
     except BaseException as error:  # whatever it was, the platform must find results
         print(f"deepgrade: {type(error).__name__}: {error}", file=sys.stderr)
@@ -45,6 +49,16 @@ def main(home: str) -> None:
     except OSError as error:
         print(f"deepgrade: {error}", file=sys.stderr)
         _overwrite(folder / "results" / FILE_NAME, json.dumps(to_gradescope(run), allow_nan=False))
+
+
+def _refused(folder: Path) -> Refusal | None:
+    """Whether the course's rate limit is reached; without the platform's metadata nobody is refused."""
+    limit = load_course(folder / "source").rate_limit
+    try:
+        metadata = json.loads((folder / "submission_metadata.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return refusal(metadata, limit) if isinstance(metadata, dict) else None
 
 
 def _grade(folder: Path, config: dict[str, Any]) -> Run:

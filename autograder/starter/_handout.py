@@ -8,6 +8,7 @@ from autograder.assignment import QUIZ, Assignment, CheckFacts, points
 from autograder.errors import AuthoringError, did_you_mean
 
 POINTS = "{{points}}"
+LIMIT = re.compile(r"\{\{\s*limit:([\w.]+)\s*\}\}")
 TASK = re.compile(r"## (\w+): \S.*")
 
 
@@ -23,7 +24,7 @@ def handout(assignment: Assignment) -> str:
     """The handout that students read, with the table of points.
 
     Raises:
-        AuthoringError: there is no handout, or it has not exactly one place for the table.
+        AuthoringError: there is no handout, or it has not exactly one place for the table, or names an unknown limit.
     """
     file = assignment.folder / "handout.md"
     try:
@@ -32,7 +33,23 @@ def handout(assignment: Assignment) -> str:
         raise AuthoringError(f"{file}: cannot be read ({error})") from error
     if text.count(POINTS) != 1:
         raise AuthoringError(f"{file}: {POINTS} must stand in it once, not {text.count(POINTS)} times")
+    text = LIMIT.sub(lambda match: _limit(match[1], assignment), text)
     return text.replace(POINTS, points_table(assignment)).rstrip("\n") + "\n"
+
+
+def _limit(name: str, assignment: Assignment) -> str:
+    """The number that `{{limit:TASK.KEY}}` stands for: of the task's costs, or of its race.
+
+    Raises:
+        AuthoringError: there is no such limit; the message lists those there are.
+    """
+    known = {f"{task}.{key}": value for task, costs in assignment.costs.items() for key, value in costs.figures.items()}
+    for task, race in assignment.races.items():
+        known |= {f"{task}.target": race.target, f"{task}.limit": race.limit}
+    if name not in known:
+        near = did_you_mean(name, known) or f"; there are {', '.join(known) or 'none'}"
+        raise AuthoringError(f"{assignment.folder / 'handout.md'}: there is no limit {name!r}{near}")
+    return f"{known[name]:,.12g}"
 
 
 def points_table(assignment: Assignment) -> str:

@@ -1,0 +1,40 @@
+"""Write the tables of docs/breakages.md from tests/breakage_rows.py: `python docs/breakages_table.py`."""
+
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "breakages.md"
+BEGIN, END = "<!-- begin: generated from tests/breakage_rows.py by `make docs` -->", "<!-- end -->"
+sys.path.insert(0, str(ROOT))
+
+from tests.breakage_rows import ROWS  # noqa: E402
+
+
+def table() -> Iterator[str]:
+    """The rows by the moment at which they are told."""
+    for when, rows in groupby(sorted(ROWS, key=lambda row: MOMENTS.index(row.when)), key=lambda row: row.when):
+        yield from ("", f"## Told when {when}", "", "| in | somebody | reads |", "|---|---|---|")
+        yield from (f"| {row.kind} | {row.name} | … {row.told.strip()} … |" for row in rows)
+
+
+MOMENTS = list(dict.fromkeys(row.when for row in ROWS))
+
+
+def refreshed(page: str) -> str:
+    """The page with its generated part renewed; what stands around the markers stays.
+
+    Raises:
+        ValueError: the page does not have both markers, once and in order.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end or BEGIN in after:
+        raise ValueError(f"{PAGE} needs the markers once: {BEGIN} … {END}")
+    return "\n".join([f"{before}{BEGIN}", *table(), "", f"{END}{after}"])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(refreshed(PAGE.read_text("utf-8")), "utf-8")
