@@ -11,7 +11,7 @@ import pytest
 
 from autograder.assignment import Assignment, assignment_names, load_assignment, suite_digest
 from autograder.errors import AuthoringError, GraderError
-from autograder.release import Bundle, bundles, prove, write_bundles
+from autograder.release import Bundle, bundles, prove, with_hints, write_bundles
 from autograder.starter import build
 
 COURSE = Path(__file__).parent / "course"
@@ -108,8 +108,17 @@ def test_a_bundle_has_no_times_no_absolute_paths_and_modes_that_say_what_can_be_
 
 def test_the_starter_is_what_students_need_in_one_folder(made: dict[str, Bundle]) -> None:
     needed = {"mini.py", "mini.ipynb", "handout.md", "assignment.toml", "check.py", "README.md", "deepgrade.pyz"}
-    needed |= {"submit.py", "student-guide.md", "requirements.txt", "public/points.json", "public/hints.json"}
+    needed |= {"submit.py", "student-guide.md", "requirements.txt", "public/points.json"}
     assert set(made["starter"].files) == {f"mini/{name}" for name in needed | {"public/test_public.py"}}
+
+
+def test_hints_are_added_locked_and_nothing_else(made: dict[str, Bundle]) -> None:
+    starter, *others = with_hints(MINI, tuple(made.values()))
+    assert set(starter.files) - set(made["starter"].files) == {"mini/public/hints.json"}
+    assert [other.data() for other in others] == [made["autograder"].data(), made["solution"].data()]
+    known = json.loads(starter.files["mini/public/hints.json"])
+    assert known["double"], "the public check shows the known mistake"
+    assert b"three times x" not in starter.data() and "three times x" not in str(known)
 
 
 SECRETS = {
