@@ -4,20 +4,18 @@
 is not known here.
 """
 
+from autograder.results._file import FILE_NAME, load_results, write_results
 from autograder.results._model import (
-    FILE_NAME,
     Line,
     Outcome,
     Run,
     Standing,
     are_points,
-    load_results,
     merged,
     opening,
     shown,
     summary,
     to_gradescope,
-    write_results,
 )
 
 __all__ = [

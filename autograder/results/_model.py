@@ -5,21 +5,18 @@ that whatever a submission says, every line can be written as JSON, printed, and
 run is `shown(run)`: faults of ours and hidden errors lose their details there, and results.json holds no more.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from functools import cache
-from pathlib import Path
 from typing import Any, get_type_hints
 
 from autograder import __version__
-from autograder.errors import GraderError, UsageError
-from autograder.plain import clean, cut, fits, write_whole
+from autograder.errors import UsageError
+from autograder.plain import clean, cut, fits
 
 SCHEMA_VERSION = 1
-FILE_NAME = "results.json"
 MESSAGE_CHARS = 4_000  # of one check; a traceback of the student's own is shorter than that
 OUTPUT_CHARS = 92_000  # of all checks together: beyond 100,000 characters the platform cuts
 STATUSES = ("graded", "unreadable", "fault")
@@ -330,34 +327,6 @@ def _verdict(run: Run) -> str:
         f"{are_points(run.pending)} not measured yet." if run.pending else "",
     ]
     return " ".join(part for part in parts if part)
-
-
-def write_results(run: Run, folder: Path) -> Path:
-    """Write results.json into a folder, whole or not at all.
-
-    Returns:
-        The file's path.
-    """
-    text = json.dumps(to_gradescope(run), indent=1, allow_nan=False)
-    return write_whole(Path(folder) / FILE_NAME, text)
-
-
-def load_results(path: Path) -> Run:
-    """Read a results.json (or the folder that holds one) back: the run as `shown`.
-
-    Raises:
-        UsageError: there is no such file.
-        GraderError: it was not written by `write_results`, or by another version of it.
-    """
-    file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-        lines = [{key: test[key] for key in GRADESCOPE_KEYS} | test["extra_data"] for test in data["tests"]]
-        return Run.from_dict(data["extra_data"] | {"lines": lines, "leaderboard": data.get("leaderboard", [])})
-    except FileNotFoundError as error:
-        raise UsageError(f"there are no results at {file}") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise GraderError(f"{file} holds no results of Deepgrade's: {type(error).__name__}: {error}") from error
 
 
 def merged(run: Run, later: Run) -> Run:
