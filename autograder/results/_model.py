@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from autograder import __version__
-from autograder.errors import UsageError
+from autograder.errors import GraderError, UsageError
 from autograder.plain import clean, cut, fits
 
 SCHEMA_VERSION = 1
