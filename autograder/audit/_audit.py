@@ -22,6 +22,7 @@ from autograder.assignment import (
     Assignment,
     CheckFacts,
     find_root,
+    is_chosen,
     load_assignment,
     load_mistakes,
     mistaken_source,
@@ -74,8 +75,8 @@ class Verdict:
 
     @property
     def lost(self) -> tuple[Line, ...]:
-        """Lines that did not pass."""
-        return tuple(line for line in self.run.lines if _is_lost(line))
+        """Lines that did not pass, of those that were asked for."""
+        return tuple(line for line in self.run.lines if _is_lost(line) and is_chosen(line.check, self.subject.select))
 
 
 @dataclass
@@ -215,9 +216,10 @@ class Audit:
             return
         if subject.kind in ("reference", "variant", "mistake") and (fault := syntax_error(subject.source)):
             yield fault
-        lost = {line.check for line in run.lines if _is_lost(line)}
-        pending = {line.check for line in run.lines if line.outcome.is_pending}
-        if kept := sorted(subject.lost - lost - pending):
+        asked = [line for line in run.lines if is_chosen(line.check, subject.select)]
+        lost = {line.check for line in asked if _is_lost(line)}
+        settled = {line.check for line in asked if not line.outcome.is_pending}
+        if kept := sorted((subject.lost & settled) - lost):
             yield f"passes {', '.join(kept)}"
         if subject.exact and (extra := sorted(lost - subject.lost - subject.may)):
             yield f"loses {', '.join(extra)}{_why(run, extra[0])}"
