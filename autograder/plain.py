@@ -7,9 +7,10 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import Any, TextIO, Union, get_args, get_origin
+from typing import Any, TextIO, Union, get_args, get_origin, get_type_hints
 
 # Controls but tab and newline, and what turns the direction of text around: none may reach a terminal or a page.
 UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -52,6 +53,17 @@ def write_whole(path: Path, content: str | bytes) -> Path:
         Path(name).unlink(missing_ok=True)
         raise
     return path
+
+
+def types_of(thing: Any) -> dict[str, Any]:
+    """Of each field of a dataclass, what it says of its type; worked out once a class."""
+    kind: type = type(thing)
+    return _types(kind)
+
+
+@cache
+def _types(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -255,7 +255,10 @@ class _Driver:
                 each = waiting.pop()
                 earlier = self._measured(each)
                 running[pool.submit(self._task(each, earlier))] = each, earlier
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            done = wait(running, return_when=FIRST_COMPLETED).done
+            if pool.broken:
+                raise GraderError(f"the cluster takes no jobs: {pool.broken}", help=STAYS)
+            for future in done:
                 each, earlier = running.pop(future)
                 run = self._result(each, future, earlier)
                 self._keep(each, run)

@@ -20,6 +20,8 @@ from autograder.results import Run
 try:
     import parsl
     from parsl.executors import HighThroughputExecutor
+    from parsl.executors.status_handling import BlockProviderExecutor
+    from parsl.jobs.states import JobState, JobStatus
     from parsl.launchers import SingleNodeLauncher
     from parsl.providers import (
         GridEngineProvider,
@@ -38,6 +40,8 @@ PACKAGES = Path(__file__).resolve().parents[2]
 RETRIES = 3  # of a task whose process or node was lost
 BEAT_SECONDS, DEAD_SECONDS = 5, 30  # between signs of life; without one, after which a node is given up
 BREAK_SECONDS = 120  # before the walltime, at the least, from when on a node takes no more
+SAID = 400  # characters of what a failed job said
+REFUSED = 5  # jobs that failed while none ran or waited: the cluster will not have us
 GIVEN_GPUS = "DEEPGRADE_GPUS"
 DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "setsid")  # else a killed driver leaves its jobs behind
 
@@ -60,9 +64,9 @@ class ParslPool:
             work: what is done with a task, by default grading it; importable there.
         """
         blocks = min(cluster.nodes, -(-tasks // cluster.slots))
-        self._folder = folder
+        self._folder, self._executor = folder, _executor(cluster, blocks, seconds)
         self._config = parsl.Config(
-            executors=[_executor(cluster, blocks, seconds)],
+            executors=[self._executor],
             retries=RETRIES,
             run_dir=str(folder),
             initialize_logging=False,
@@ -82,6 +86,11 @@ class ParslPool:
     def __exit__(self, *error: object) -> None:
         self._kernel.cleanup()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def broken(self) -> str:
+        """What the scheduler or a job said, where job after job fails."""
+        return str(self._executor.executor_exception or "") if self._executor.bad_state_is_set else ""
 
     def submit(self, task: Task) -> Future[Run]:
         """Its run, in time; an exception where processes or nodes were lost with it again and again."""
@@ -124,8 +133,16 @@ def _executor(cluster: Cluster, blocks: int, seconds: float) -> HighThroughputEx
         heartbeat_period=BEAT_SECONDS,
         heartbeat_threshold=DEAD_SECONDS,
         drain_period=longest if longest > 0 else None,
-        block_error_handler=False,  # else one dead node ends the run
+        block_error_handler=give_up,
     )
+
+
+def give_up(executor: BlockProviderExecutor, jobs: dict[str, JobStatus]) -> None:
+    """End the run where every job fails; one dead node is no reason, for another job takes its place."""
+    failed = [job for job in jobs.values() if job.state in (JobState.FAILED, JobState.MISSING)]
+    if len(failed) >= REFUSED and all(job.terminal for job in jobs.values()) and not executor.bad_state_is_set:
+        said = failed[-1].stderr_summary or failed[-1].message or f"exit code {failed[-1].exit_code}"
+        executor.set_bad_state_and_fail_all(GraderError(" ".join(said.split())[-SAID:]))
 
 
 def provider(cluster: Cluster, blocks: int) -> ExecutionProvider:

@@ -41,6 +41,10 @@ class Pool(Protocol):
     def ahead(self) -> int:
         """How many tasks may be handed over before the first has come back."""
 
+    @property
+    def broken(self) -> str:
+        """Why no task will ever come back; empty where they do."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *error: object) -> None: ...

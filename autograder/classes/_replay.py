@@ -15,7 +15,6 @@ from autograder.classes._replayed import INDEX, RESULTS
 from autograder.classes._store import Store
 from autograder.errors import UsageError
 from autograder.plain import write_whole
-from autograder.release import Bundle
 from autograder.results import to_gradescope
 
 PREFIX = "submission_"  # of Gradescope's numbers in its export
@@ -24,15 +23,22 @@ SCRIPTS = Path(__file__).with_name("replay")
 
 @dataclass(frozen=True)
 class Replay:
-    """A replay bundle that was made: how many results are in it, whose are not, and why."""
+    """A replay bundle that was made: its name and files, how many results are in it, whose are not, and why."""
 
-    bundle: Bundle
+    name: str
+    files: dict[str, bytes]
     count: int
     remarks: tuple[str, ...]
 
+    def data(self) -> bytes:
+        """The zip, the same bytes every time."""
+        from autograder.release import Bundle  # which brings torch with it
+
+        return Bundle(self.name, self.files).data()
+
     def write(self, out: Path) -> Path:
         """Write the zip, whole or not at all."""
-        return write_whole(out, self.bundle.data())
+        return write_whole(out, self.data())
 
 
 def replay_bundle(folder: Path) -> Replay:
@@ -66,4 +72,4 @@ def replay_bundle(folder: Path) -> Replay:
     files["replay.py"] = Path(_replayed.__file__).read_bytes()
     files |= {file.name: file.read_bytes() for file in sorted(SCRIPTS.iterdir())}
     remarks = (f"{len(left)} have no final grade and will be told so: {', '.join(left[:5])}",) if left else ()
-    return Replay(Bundle(f"{title}-replay.zip", files), count, remarks)
+    return Replay(f"{title}-replay.zip", files, count, remarks)

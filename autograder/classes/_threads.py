@@ -10,6 +10,8 @@ from autograder.results import Run
 class Threads:
     """So many gradings at a time, here; see `Pool`."""
 
+    broken = ""
+
     def __init__(self, jobs: int, preload: tuple[str, ...]) -> None:
         self.ahead, self._warm, self._pool = jobs, Warm(preload), ThreadPoolExecutor(jobs)
 

@@ -9,12 +9,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
-from functools import cache
-from typing import Any, get_type_hints
+from typing import Any
 
 from autograder import __version__
 from autograder.errors import GraderError, UsageError
-from autograder.plain import clean, cut, fits
+from autograder.plain import clean, cut, fits, types_of
 
 SCHEMA_VERSION = 1
 MESSAGE_CHARS = 4_000  # of one check; a traceback of the student's own is shorter than that
@@ -360,14 +359,8 @@ def _clean_fields(thing: Any, keep: tuple[str, ...] = ()) -> None:
             object.__setattr__(thing, name, tuple(getattr(thing, name)))
 
 
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
 def _refuse_odd_types(thing: Any) -> None:
-    kind: Any = type(thing)
-    for name, hint in _hints(kind).items():
+    for name, hint in types_of(thing).items():
         if not fits(getattr(thing, name), hint):
             raise TypeError(f"{name} cannot be {getattr(thing, name)!r:.40}")
 

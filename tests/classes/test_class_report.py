@@ -1,5 +1,7 @@
 """The instructor's report: the figures are right, the bad check is flagged, wrong answers that are alike are one."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +118,11 @@ def test_a_graded_class_has_a_report_whose_links_lead_to_pages(graded: Graded) -
 def test_where_no_class_is_there_is_one_message(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no class in"):
         write_class_report(tmp_path)
+
+
+def test_what_only_reads_a_store_starts_without_torch() -> None:
+    told = "import sys, autograder.cli, autograder.classes; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", told], cwd=Path(__file__).parents[2]).returncode == 0
 
 
 # Figures, against closed forms --------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from autograder.assignment import Course, load_course
-from autograder.classes import Cluster, grade_class, read_cluster
+from autograder.classes import Cluster, Store, grade_class, read_cluster
 from autograder.classes._parsl import ParslPool, own_gpu, provider
 from autograder.errors import GraderError, UsageError
 from tests.classes.conftest import COURSE, Graded
@@ -136,6 +136,22 @@ def test_a_cluster_gives_the_same_grades_and_is_asked_for_what_is_left(
     assert verdicts(out) == verdicts(graded.out)
     assert not (out / ".parsl").exists(), "nothing is left, no keys either"
     assert grade_class("mini", graded.export, out, root=COURSE, cluster=cluster).graded == 0
+
+
+@pytest.mark.parametrize(
+    "cluster, said",
+    [
+        pytest.param(Cluster("local", setup="echo no module here >&2; exit 3"), "no module here", id="jobs that fail"),
+        pytest.param(Cluster("slurm", partition="nowhere"), "invalid partition", id="Slurm", marks=needs_slurm(1)),
+    ],
+)
+def test_a_cluster_that_takes_no_jobs_is_one_message_and_no_fault_of_anybodys(
+    graded: Graded, tmp_path: Path, cluster: Cluster, said: str
+) -> None:
+    with pytest.raises(GraderError, match=f"the cluster takes no jobs: .*{said}"):
+        grade_class("mini", graded.export, tmp_path / "out", root=COURSE, cluster=cluster)
+    with Store(tmp_path / "out") as store:
+        assert store.grades() == []
 
 
 # Losses -----------------------------------------------------------------------------------------------------------

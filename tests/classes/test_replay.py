@@ -29,7 +29,7 @@ def home(graded: Graded, tmp_path: Path) -> Path:
     home = tmp_path / "autograder"
     for name in ("source", "submission", "results"):
         (home / name).mkdir(parents=True)
-    with zipfile.ZipFile(io.BytesIO(replay_bundle(graded.out).bundle.data())) as archive:
+    with zipfile.ZipFile(io.BytesIO(replay_bundle(graded.out).data())) as archive:
         for member in archive.infolist():
             path = Path(archive.extract(member, home / "source"))
             path.chmod(member.external_attr >> 16)
@@ -90,8 +90,8 @@ def test_nothing_of_a_submission_is_run_or_followed(graded: Graded, home: Path, 
 
 
 def test_the_bundle_is_the_same_bytes_every_time_and_holds_no_check(graded: Graded) -> None:
-    bundle = replay_bundle(graded.out).bundle
-    assert bundle.data() == replay_bundle(graded.out).bundle.data()
+    bundle = replay_bundle(graded.out)
+    assert bundle.data() == replay_bundle(graded.out).data()
     kinds = {name.partition("/")[0] for name in bundle.files}
     assert kinds == {"stored", "index.json", "replay.py", "run_autograder", "setup.sh"}
 
