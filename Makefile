@@ -9,7 +9,7 @@ READY := $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt .ci/setup | c
 SETUP := $(if $(filter $(VENV)/bin/python,$(PY)),$(READY))
 DEEPGRADE := $(PY) -m autograder
 PYTEST := $(PY) -m pytest
-PYTEST_ARGS ?= -n auto --dist loadfile
+PYTEST_ARGS ?= -n auto --dist worksteal
 
 export OMP_NUM_THREADS ?= 1
 

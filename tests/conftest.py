@@ -13,6 +13,11 @@ with suppress(ModuleNotFoundError):  # a machine that is there for its GPU only 
     settings.load_profile("shared machine")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests wait for processes that they start."""
+    return 1 + len(os.sched_getaffinity(0))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a CUDA device where there is none; torch is asked only if something does."""
     needy = [item for item in items if item.get_closest_marker("gpu")]

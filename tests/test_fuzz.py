@@ -33,7 +33,7 @@ from autograder.assignment import Assignment, load_assignment, load_mistakes, re
 from autograder.checks import Answer, CheckFailed, explain
 from autograder.checks.compare import Mismatch, compare
 from autograder.errors import GraderError, SubmissionError, UsageError
-from autograder.local.run import _unusual_imports
+from autograder.local.work import _unusual_imports
 from autograder.release import gradescope
 from autograder.results import Run, load_results, to_gradescope, write_results
 from autograder.results.page import page
