@@ -1,5 +1,5 @@
 """What the notebooks take: each filled in with the reference and run from top to bottom in a kernel of its own, with
-the check of a student's work and the experiment in it."""
+the check of a student's work at its end, which includes those below the tasks, and the experiment."""
 
 import os
 import sys
@@ -65,6 +65,7 @@ def run(assignment: Assignment, folder: Path, first: str = "") -> Run:
     file = folder / f"{assignment.deliverable}.ipynb"
     file.write_bytes(notebook(assignment, solved=True))
     made = nbformat.reads(file.read_text("utf-8"), as_version=4)
+    made.cells = [cell for cell in made.cells if cell.id not in {f"check-{task}" for task in assignment.tasks}]
     made.cells.insert(0, nbformat.v4.new_code_cell(first))
     made.cells.append(nbformat.v4.new_code_cell(SPENT))
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # for `!python check.py`

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from autograder.assignment import assignment_names, load_assignment
+from benchmarks import notebooks
 from benchmarks.notebooks import Run, run
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +49,16 @@ def test_the_solved_notebook_runs_and_shows_what_it_promises(
     assert re.search(r"\d", told), "an experiment prints the number that bears its claim out"
     assert done.figures() >= sum(cell.source.count("plt.show()") for cell in done.cells) > 0
     assert "Warning" not in printed(done, "", "stderr")
+
+
+def test_the_benchmark_of_notebooks_prints_its_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(notebooks, "run", lambda assignment, folder: Run((), 2.5, 4.0))
+    notebooks.main(["gcn", "conv"])
+    table = capsys.readouterr().out
+    for row in (r"gcn +\| +2\.5 \| +4\.0 \| +0 ", r"all together +\| +5\.0 \| +8\.0 "):
+        assert re.search(row, table), table
 
 
 TOLD = {"matplotlib": "Matplotlib", "numpy": "NumPy", "scipy": "SciPy", "torch": "PyTorch"}  # others by their own names

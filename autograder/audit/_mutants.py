@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from autograder.assignment import QUIZ, Assignment
 from autograder.starter import solution_blocks
@@ -81,13 +82,14 @@ def mutants(assignment: Assignment, per_task: int, seed: int = 1) -> list[Mutant
     for task, kinds in found.items():
         rng = random.Random(f"{seed} {task}")
         piles = [rng.sample(pile, len(pile)) for pile in kinds.values()]
-        turns = [mutant for turn in range(max(map(len, piles))) for pile in piles for mutant in pile[turn : turn + 1]]
-        chosen += sorted(turns[:per_task], key=lambda mutant: mutant.start)
+        turns = (mutant for turn in range(max(map(len, piles))) for pile in piles for mutant in pile[turn : turn + 1])
+        whole = (mutant for mutant in turns if _parses(mutant.source(reference)))
+        chosen += sorted(islice(whole, per_task), key=lambda mutant: mutant.start)
     return chosen
 
 
 def all_mutants(assignment: Assignment, reference: str) -> Iterator[Mutant]:
-    """Every mutant that can be parsed, in the order of the reference."""
+    """Every mutant, in the order of the reference; not all can be parsed."""
     starts = [0]
     for text in reference.split("\n"):
         starts.append(starts[-1] + len(text) + 1)
@@ -108,9 +110,7 @@ def all_mutants(assignment: Assignment, reference: str) -> Iterator[Mutant]:
                 if change in seen or change[1] == after:
                     continue
                 seen.add(change)
-                mutant = Mutant(block.task, kind, line, change[1], after, start)
-                if _parses(mutant.source(reference)):
-                    yield mutant
+                yield Mutant(block.task, kind, line, change[1], after, start)
 
 
 def _changes(node: ast.AST, source: str, *, with_torch: bool) -> Iterator[tuple[str, ast.AST, str]]:
