@@ -10,6 +10,7 @@ PAGE = ROOT / "docs" / "breakages.md"
 BEGIN, END = "<!-- begin: generated from tests/breakage_rows.py by `make docs` -->", "<!-- end -->"
 sys.path.insert(0, str(ROOT))
 
+from docs.generated import renewed  # noqa: E402
 from tests.breakage_rows import ROWS  # noqa: E402
 
 
@@ -24,16 +25,8 @@ MOMENTS = list(dict.fromkeys(row.when for row in ROWS))
 
 
 def refreshed(page: str) -> str:
-    """The page with its generated part renewed; what stands around the markers stays.
-
-    Raises:
-        ValueError: the page does not have both markers, once and in order.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in after:
-        raise ValueError(f"{PAGE} needs the markers once: {BEGIN} … {END}")
-    return "\n".join([f"{before}{BEGIN}", *table(), "", f"{END}{after}"])
+    """The page with its table renewed."""
+    return renewed(page, BEGIN, END, "\n".join([*table(), ""]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Write the generated part of docs/results.md from the schema: `python docs/results_table.py`, or `make docs`."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "autograder" / "results" / "results.schema.json"
 PAGE = ROOT / "docs" / "results.md"
 BEGIN, END = "<!-- begin: generated from autograder/results/results.schema.json by `make docs` -->", "<!-- end -->"
+sys.path.insert(0, str(ROOT))
+
+from docs.generated import renewed  # noqa: E402
 
 
 def rows(schema: dict[str, Any], path: str = "") -> Iterator[str]:
@@ -31,23 +35,10 @@ def kind(entry: dict[str, Any]) -> str:
     return " or ".join(types)
 
 
-def generated() -> str:
-    """The table, markers included."""
-    table = ["| field | type or values | meaning |", "|---|---|---|", *rows(json.loads(SCHEMA.read_text("utf-8")))]
-    return "\n".join([BEGIN, *table, END])
-
-
 def refreshed(page: str) -> str:
-    """The page with its generated part renewed; what stands around the markers stays.
-
-    Raises:
-        ValueError: the page does not have both markers, once and in order.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in after:
-        raise ValueError(f"{PAGE} needs the markers once: {BEGIN} … {END}")
-    return f"{before}{generated()}{after}"
+    """The page with its table renewed."""
+    table = ["| field | type or values | meaning |", "|---|---|---|", *rows(json.loads(SCHEMA.read_text("utf-8")))]
+    return renewed(page, BEGIN, END, "\n".join(table))
 
 
 if __name__ == "__main__":
