@@ -100,6 +100,19 @@ def test_stumbles(student):
     student.double(np.ones(3)).sum()
 
 
+class Loud:
+    def __repr__(self):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.task("double")
+@weight(1)
+@pytest.mark.parametrize("value", [Loud()], ids=["loud"])
+def test_loud(expect, value):
+    """fails, with a value that must not be printed"""
+    expect.true(value is None, "nothing was printed")
+
+
 @pytest.mark.task("double")
 @weight(1)
 def test_plain_assert(student):
@@ -273,6 +286,11 @@ def test_a_fault_of_ours_stays_one_whatever_the_submission_does(runs: dict[str, 
 def test_a_check_that_is_marked_to_fail_fails(runs: dict[str, Run]) -> None:
     line = line_of(runs["solved"], "test_marked_xfail")
     assert (line.outcome, line.message) == (Outcome.FAILED, "it fails all the same")
+
+
+def test_a_check_that_fails_prints_none_of_its_values(runs: dict[str, Run]) -> None:
+    line = line_of(runs["solved"], "test_loud")
+    assert (line.outcome, line.message) == (Outcome.FAILED, "nothing was printed")
 
 
 def test_a_check_that_needs_a_gpu_is_deferred(runs: dict[str, Run]) -> None:

@@ -215,13 +215,17 @@ class ChecksPlugin:
             self.prover_of_check.close()
         self.runner = self.prover_of_check = None
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-        """Record a case when it has run, or could not be set up."""
-        yield
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
+        """Record a case when it has run, or could not be set up. A failure is reported without pytest's picture of it,
+        which would print every tensor of every frame: seconds that nobody reads."""
         if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
             error = None if call.excinfo is None else call.excinfo.value
             self._record(item, error, call.duration)
+        if call.excinfo is None:
+            return None
+        said, times = call.excinfo.typename, (call.duration, call.start, call.stop)
+        return pytest.TestReport(item.nodeid, item.location, {}, "failed", said, call.when, (), *times)
 
     def _record(self, item: pytest.Item, error: BaseException | None, duration: float) -> None:
         name = check_name(item)
