@@ -45,8 +45,8 @@ def _preload(names: Sequence[str]) -> None:
     import torch.fx.experimental.symbolic_shapes  # else every worker's first backward pass imports it, and sympy
 
     import autograder.grading.grader
-    import autograder.proof.replayer
-    import autograder.sandbox.zygote  # noqa: F401
+    import autograder.proof.replayer  # noqa: F401
+    from autograder.sandbox.zygote import prepare
 
     for name in names:
         try:
@@ -54,6 +54,7 @@ def _preload(names: Sequence[str]) -> None:
         except Exception as error:  # a saving lost, no more: who needs the module will say so
             print(f"deepgrade: {name} cannot be imported in advance: {error}", file=sys.stderr)
     torch.set_num_threads(1)
+    prepare()
     if sys.platform.startswith("linux"):
         from autograder.sandbox import linux
 

@@ -10,6 +10,7 @@ import glob
 import os
 import resource
 import signal
+import struct
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -60,6 +61,7 @@ waitid
 """.split()  # noqa: SIM905
 NAMESPACES = 0x7E020000  # CLONE_NEWNS and its kin
 AF_UNIX = 1
+SELF = 0x5E1F5E1F  # no process has this number
 # Duplicate, flags, locks, pipe size. Not F_SETOWN and F_SETSIG (a signal to any process of the same user), nor leases.
 SAFE_FCNTLS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)
 SAFE_PRCTLS = (3, 15, 16, 0x53564D41)  # get dumpable, set name, get name, name a memory area
@@ -203,7 +205,7 @@ def confine(cell: Cell, wanted: Confinement, parent: int) -> None:
         linux.landlock(_rules(cell, wanted))
     os.chdir(cell.folder)
     if wanted.seccomp:
-        _filter(wanted).load()
+        linux.enforce(system_calls(wanted.processes, wanted.cuda).replace(_word(SELF), _word(os.getpid())))
 
 
 def _environment(folder: Path) -> None:
@@ -264,32 +266,40 @@ def _rules(cell: Cell, wanted: Confinement) -> list[tuple[str, int]]:
     return [*((path, READ) for path in readable), *devices, *((path, WRITE & ~linux.EXECUTE) for path in writable)]
 
 
-def _filter(wanted: Confinement) -> linux.Filter:
-    """The allow-list. Signals go to oneself only, clone makes threads only, prctl and ioctl know a few harmless
-    commands."""
+def _word(number: int) -> bytes:
+    return struct.pack("=I", number)
+
+
+@functools.cache
+def system_calls(processes: bool, cuda: bool) -> bytes:
+    """The allow-list, as a program in which SELF stands for the worker's own process. Made once, before the fork: it
+    takes a fifth of what a worker takes.
+
+    Signals go to oneself only, clone makes threads only, prctl and ioctl know a few harmless commands.
+    """
     calls = linux.Filter()
     for name in ALLOWED_CALLS:
         calls.add(name)
     calls.add("clone3", linux.Filter.errno_action(38))  # ENOSYS: libc falls back to clone
-    if wanted.processes:
+    if processes:
         _allow_processes(calls)
     else:
         thread = linux.Comparison(0, linux.COMPARE_MASKED, linux.CLONE_THREAD, linux.CLONE_THREAD)
         calls.add("clone", linux.ALLOW, thread)
         for name in ("kill", "tgkill"):
-            calls.add(name, linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, os.getpid(), 0))
+            calls.add(name, linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, SELF, 0))
     for command in SAFE_PRCTLS:
         calls.add("prctl", linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, command, 0))
     for command in SAFE_FCNTLS:
         calls.add("fcntl", linux.ALLOW, linux.Comparison(1, linux.COMPARE_EQUAL, command, 0))
-    if wanted.cuda:
+    if cuda:
         calls.add("ioctl")
-    for command in () if wanted.cuda else SAFE_IOCTLS:
+    for command in () if cuda else SAFE_IOCTLS:
         calls.add("ioctl", linux.ALLOW, linux.Comparison(1, linux.COMPARE_EQUAL, command, 0))
     # prlimit64 may read one's own limits, never another process's, and never set any.
     reading = linux.Comparison(2, linux.COMPARE_EQUAL, 0, 0)
     calls.add("prlimit64", linux.ALLOW, linux.Comparison(0, linux.COMPARE_EQUAL, 0, 0), reading)
-    return calls
+    return calls.program()
 
 
 def _allow_processes(calls: linux.Filter) -> None:

@@ -1,7 +1,8 @@
 """The few Linux calls that Python does not wrap: prctl, Landlock, libseccomp, mount. Bindings only; decisions are in
 `confine`.
 
-Sources: prctl(2), landlock(7), seccomp_init(3), seccomp_rule_add(3), mount_namespaces(7).
+Sources: prctl(2), landlock(7), seccomp(2), seccomp_init(3), seccomp_rule_add(3), seccomp_export_bpf(3),
+mount_namespaces(7).
 """
 
 import ctypes
@@ -9,13 +10,14 @@ import ctypes.util
 import errno
 import os
 import struct
+import tempfile
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 libc = ctypes.CDLL(None, use_errno=True)
 
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 36, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 36, 38
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x1000, 0x4000, 0x40000
 CLONE_THREAD = 0x10000
 
@@ -114,7 +116,7 @@ def libseccomp() -> ctypes.CDLL | None:
         if library is not None:
             library.seccomp_init.restype = ctypes.c_void_p
             library.seccomp_init.argtypes = [ctypes.c_uint32]
-            library.seccomp_load.argtypes = [ctypes.c_void_p]
+            library.seccomp_export_bpf.argtypes = [ctypes.c_void_p, ctypes.c_int]
             library.seccomp_release.argtypes = [ctypes.c_void_p]
             library.seccomp_attr_set.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32]
             return library
@@ -150,12 +152,31 @@ class Filter:
         if result < 0:
             raise OSError(-result, f"seccomp rule for {name}: {os.strerror(-result)}")
 
-    def load(self) -> None:
-        """Enforce it on this thread, for good. Needs `no_new_privs` or root."""
-        result = self.library.seccomp_load(self.context)
-        if result < 0:
-            raise OSError(-result, f"seccomp_load: {os.strerror(-result)}")
-        self.library.seccomp_release(self.context)
+    def program(self) -> bytes:
+        """It as the kernel takes it: an array of `struct sock_filter`. Ends the construction."""
+        with tempfile.TemporaryFile() as file:
+            result = self.library.seccomp_export_bpf(self.context, file.fileno())
+            self.library.seccomp_release(self.context)
+            if result < 0:
+                raise OSError(-result, f"seccomp_export_bpf: {os.strerror(-result)}")
+            file.seek(0)
+            return file.read()
+
+
+class Program(ctypes.Structure):
+    """`struct sock_fprog`: how many instructions of eight bytes, and where."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+
+def enforce(program: bytes) -> None:
+    """Filter the system calls of this thread, for good. Needs `no_new_privs` or root.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    given = Program(len(program) // 8, program)
+    _checked(libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(2), ctypes.byref(given), 0, 0), "prctl PR_SET_SECCOMP")
 
 
 # Mounts --------------------------------------------------------------------------------------------------------

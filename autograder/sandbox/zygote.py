@@ -21,7 +21,7 @@ from typing import Any
 
 from autograder.sandbox import linux
 from autograder.sandbox.absence import make_absent, operations
-from autograder.sandbox.confine import Cell, Confinement, confine, interpreter_paths
+from autograder.sandbox.confine import Cell, Confinement, confine, interpreter_paths, system_calls
 from autograder.sandbox.courtesy import without_compiler
 from autograder.sandbox.users import reap, sweep
 from autograder.sandbox.watch import memory
@@ -33,10 +33,17 @@ def main(control: socket.socket, root: Path, warm: Sequence[str] = ()) -> None:
     public modules that the submission imports, which is done here once, with all that they set up (a list of fonts)."""
     _settle()
     _warm_up(warm, root)
-    interpreter_paths(), operations()  # looked up once, for all forks
+    prepare()
     mounts = _make_reachable(root)
     _answer(control, {"ready": True, "mounts": mounts, "memory": memory([os.getpid()])})
     _Zygote(control, ()).serve()
+
+
+def prepare() -> None:
+    """Look up, once for all forks, what each would look up."""
+    interpreter_paths(), operations()
+    if Confinement.available().seccomp:
+        system_calls(False, False)
 
 
 def _settle() -> None:
@@ -144,7 +151,9 @@ def _make_reachable(root: Path) -> bool:
 
 
 def _spawn(command: dict[str, Any], descriptors: list[int]) -> int:
-    parent = os.getpid()
+    parent, confinement = os.getpid(), Confinement(**command["confinement"])
+    if confinement.seccomp:
+        system_calls(confinement.processes, confinement.cuda)  # before the fork, for the next one too
     pid = os.fork()
     if pid:
         for descriptor in descriptors:
@@ -152,7 +161,7 @@ def _spawn(command: dict[str, Any], descriptors: list[int]) -> int:
         return pid
     code = 1
     try:
-        _become_worker(command, descriptors, parent)
+        _become_worker(command, confinement, descriptors, parent)
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -160,7 +169,7 @@ def _spawn(command: dict[str, Any], descriptors: list[int]) -> int:
         os._exit(code)
 
 
-def _become_worker(command: dict[str, Any], descriptors: list[int], parent: int) -> None:
+def _become_worker(command: dict[str, Any], confinement: Confinement, descriptors: list[int], parent: int) -> None:
     """Request pipe on 3, reply pipe on 4, output on 1 and 2, nothing else open; then confine, then serve."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(signum, signal.SIG_DFL)
@@ -171,7 +180,6 @@ def _become_worker(command: dict[str, Any], descriptors: list[int], parent: int)
         os.dup2(source, target)
     os.closerange(5, 1 << 16)
     cell = Cell(Path(command["folder"]), tuple(map(Path, command["readable"])), command["uid"], command["memory_mb"])
-    confinement = Confinement(**command["confinement"])
     confine(cell, confinement, parent)
     if command["serves"]:  # something else than a submission, in a module that was imported before
         importlib.import_module(command["serves"]).serve(3, 4, command["reply_bytes"])

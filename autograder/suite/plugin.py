@@ -222,7 +222,7 @@ class ChecksPlugin:
         if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
             error = None if call.excinfo is None else call.excinfo.value
             self._record(item, error, call.duration)
-        if call.excinfo is None:
+        if call.excinfo is None or call.when == "collect":
             return None
         said, times = call.excinfo.typename, (call.duration, call.start, call.stop)
         return pytest.TestReport(item.nodeid, item.location, {}, "failed", said, call.when, (), *times)
