@@ -11,48 +11,16 @@ from click.testing import CliRunner
 from autograder.assignment import assignment_names, load_assignment, points
 from autograder.cli import cli
 from autograder.errors import UsageError
-from autograder.grading import Engine, Options, grade
+from autograder.grading import Engine, Options, grade, kept_checks
 from autograder.proof.device import exact
-from autograder.results import Line, Outcome, load_results, merged, write_results
-from tests.test_grading import COURSE, REFERENCE, changed, line_of
-
-CHECK = '''
-
-from autograder.checks.race import Work
-
-
-@pytest.mark.gpu
-@pytest.mark.task("affine", kind="race")
-@weight(5)
-@number("3.4")
-def test_affine_gpu(gpu_race):
-    """affine: keeps up with the reference on a GPU"""
-    work = Work(flops=6 * 256**3, bytes=4 * 3 * 256**2)
-    inputs = lambda draw: (draw.single(256, 256), draw.single(256, 256))
-    gpu_race.measure("autograd", "affine", inputs, work, library="library_affine")
-'''
-HELPERS = '''
-
-def library_affine(x, w):
-    """The library's own."""
-    import torch
-
-    return torch.nn.functional.linear(x, w.T)
-'''
+from autograder.results import Line, Outcome, Run, load_results, merged, write_results
+from tests.gpu_course import COURSE, gpu_course
+from tests.test_grading import REFERENCE, changed, line_of
 
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small course, with five of its points on a GPU."""
-    folder = Path(shutil.copytree(COURSE, tmp_path_factory.mktemp("gpu") / "course"))
-    mini = folder / "assignments" / "mini"
-    race, toml, helpers = mini / "hidden" / "test_race.py", mini / "assignment.toml", mini / "helpers.py"
-    race.write_text(race.read_text() + CHECK)
-    helpers.write_text(helpers.read_text() + HELPERS)
-    toml.write_text(toml.read_text().replace("[pairs.scale]", "[gpu.affine]\ntarget = 3\nlimit = 8\n\n[pairs.scale]"))
-    hidden = mini / "hidden" / "test_hidden.py"
-    hidden.write_text(hidden.read_text().replace('@weight(15)\n@number("4.1")', '@weight(10)\n@number("4.1")'))
-    return folder
+    return gpu_course(tmp_path_factory.mktemp("gpu") / "course")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +53,74 @@ def test_without_a_gpu_its_points_are_deferred_and_a_later_run_fills_them_in(
     whole = merged(load_results(tmp_path / "results.json"), later)
     assert (whole.score, whole.pending, whole.max_score) == (100, 0, 100)
     assert "come from a run on cpu" in whole.notes[-1]
+
+
+def kept(engine: Engine, course: Path, folder: Path, source: str) -> tuple[Run, Line]:
+    """A run without a device that keeps recordings in the folder, and the line of the check that needs one."""
+    path = folder / "mini.py"
+    path.write_text(source)
+    options = Options(seed=1, recordings=folder / "kept", select=("test_affine_gpu",))
+    run = grade("mini", path, root=course, options=options, engine=engine)
+    return run, line_of(run, "test_affine_gpu")
+
+
+def replayed(engine: Engine, course: Path, folder: Path) -> Line:
+    """The check's line where there is a device, as it were, and the submission is one that can only fail."""
+    path = folder / "mini.py"
+    path.write_text("raise SystemExit\n")
+    options = Options(seed=1, recordings=folder / "kept", select=("test_affine_gpu",), device="rehearsal")
+    return line_of(grade("mini", path, root=course, options=options, engine=engine), "test_affine_gpu")
+
+
+def test_what_was_recorded_without_a_gpu_is_replayed_on_one_without_the_submission(
+    engine: Engine, course: Path, tmp_path: Path
+) -> None:
+    _, line = kept(engine, course, tmp_path, REFERENCE)
+    assert line.outcome is Outcome.DEFERRED
+    assert "was recorded; a GPU will do it again" in line.message
+    assert kept_checks(tmp_path / "kept") == {"test_affine_gpu"}
+    line = replayed(engine, course, tmp_path)
+    assert (line.outcome, line.score) == (Outcome.PASSED, 5), line.message
+    assert set(line.figures) == {"race", "share of the roofline", "times the library"}
+
+
+def test_slow_work_is_slow_in_a_recording_too(engine: Engine, course: Path, tmp_path: Path) -> None:
+    slow = changed("return x @ w", "\n    for _ in range(200): y = x @ w\n    return y")
+    assert kept(engine, course, tmp_path, slow)[1].outcome is Outcome.DEFERRED
+    line = replayed(engine, course, tmp_path)
+    assert (line.outcome, line.score) == (Outcome.FAILED, 0)
+    assert "Too slow: what affine does takes " in line.message
+
+
+def test_what_is_wrong_already_while_it_is_recorded_waits_for_no_gpu(
+    engine: Engine, course: Path, tmp_path: Path
+) -> None:
+    run, line = kept(engine, course, tmp_path, changed("return x @ w", "return x @ w + 1"))
+    assert (line.outcome, run.pending) == (Outcome.FAILED, 0)
+    assert kept_checks(tmp_path / "kept") == set()
+
+
+def test_what_was_computed_outside_torch_fails_on_the_gpu(engine: Engine, course: Path, tmp_path: Path) -> None:
+    outside = (
+        "y = x @ w\n    z = y.detach()\n    return y - z + torch.from_numpy(x.detach().numpy() @ w.detach().numpy())"
+    )
+    _, line = kept(engine, course, tmp_path, changed("return x @ w", outside))
+    assert line.outcome is Outcome.DEFERRED, line.message
+    line = replayed(engine, course, tmp_path)
+    assert line.outcome is Outcome.FAILED
+    assert "outside torch" in line.message
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no recording"], ids=["none", "empty", "something else"])
+def test_a_recording_that_is_lost_is_our_fault(
+    engine: Engine, course: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    (tmp_path / "kept").mkdir()
+    if content is not None:
+        (tmp_path / "kept" / "test_affine_gpu.recording").write_bytes(content)
+    line = replayed(engine, course, tmp_path)
+    assert line.outcome is Outcome.FAULT
+    assert "recording" in line.message
 
 
 def test_a_rehearsal_shows_what_a_gpu_would(engine: Engine, course: Path, tmp_path: Path) -> None:

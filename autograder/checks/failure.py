@@ -48,6 +48,10 @@ class CheckFailed(SubmissionError):
         self.evidence = Evidence(rung, differs, beside)
 
 
+class Deferred(Exception):
+    """The check needs hardware that is not here; the message is for the student."""
+
+
 @dataclass(frozen=True)
 class Raised:
     """An exception in the submission, as plain data.

@@ -8,14 +8,14 @@ do not change with the inputs, and show.
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from autograder.checks.agreement import Agrees
 from autograder.checks.draw import Draw
-from autograder.checks.failure import CheckFailed
+from autograder.checks.failure import CheckFailed, Deferred
 from autograder.checks.runner import Answer
 from autograder.checks.tolerance import Tolerance
 from autograder.errors import GraderError
@@ -25,8 +25,22 @@ from autograder.sandbox.absence import TORCH, is_forbidden
 from autograder.sandbox.steps import Request, cotangents_for, differentiable, recorded_inputs
 
 STUDENT, REFERENCE = "student", "reference"
+NO_DEVICE = "This check needs a GPU; its points are added from a run where there is one."
+RECORDED = "What your code does was recorded; a GPU will do it again, and its points are added then."
+UNRECORDED = ("timeout", "memory")  # what the sizes of a device may take where there is none
 Inputs = Callable[[Draw], tuple[Any, ...]]
 Asking = Callable[[Agrees, Draw], Request]
+
+
+class Kept(Protocol):
+    """Recordings that wait for a device, one a check: made where `replays` is False, replayed where it is True."""
+
+    @property
+    def replays(self) -> bool: ...
+
+    def put(self, check: str, recording: Any) -> None: ...
+
+    def get(self, check: str) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,8 @@ class Proofs:
         agrees: student and reference.
         prover: where recordings are replayed.
         device: on what, in torch's words.
+        kept: where the student's recording is kept for a device, or comes from.
+        check: under this name.
         fresh: the request that the last recording was replayed for.
         right: the reference's answer to it.
     """
@@ -59,6 +75,8 @@ class Proofs:
     agrees: Agrees
     prover: Prover
     device: str = "cpu"
+    kept: Kept | None = None
+    check: str = ""
     fresh: Request = field(default_factory=lambda: Request("call", ""))
     right: Answer = field(default_factory=Answer)
 
@@ -73,18 +91,34 @@ class Proofs:
 
         Raises:
             CheckFailed: the answer is wrong, or not what the recorded operations give on other numbers.
+            Deferred: it is recorded, and to be replayed elsewhere.
         """
         first = asking(self.agrees, self.agrees.student.draw)
         self._refuse_numpy(first)
         most = None if limit is None else 2 * int(limit) + 1000
-        self.agrees.compare(replace(first, options=first.options | {"record": most}), tol)
-        got, expected = (door.log[-1][1] for door in (self.agrees.student, self.agrees.reference))
+        got, expected = self._recorded(replace(first, options=first.options | {"record": most}), tol)
         call = self.agrees.student.describe(first)
         other = Draw(secrets.randbits(128), "replay")
         self.fresh = _afresh(first, asking(self._with(other), other))
         self._give(self.fresh)
         student = self._replayed(call, got, self.fresh, tol)  # before the replayer's memory has held the answer
         return Proven(call, student, self._replayed_reference(expected))
+
+    def _recorded(self, first: Request, tol: Tolerance | None) -> tuple[Answer, Answer]:
+        """The student's answer, with its recording, and the reference's."""
+        if self.kept is not None and self.kept.replays:
+            return Answer(recording=self.kept.get(self.check)), self.agrees.expected(first)
+        try:
+            self.agrees.compare(first, tol)
+        except CheckFailed as failed:
+            if self.kept is not None and failed.evidence.rung in UNRECORDED:
+                raise Deferred(NO_DEVICE) from failed
+            raise
+        got, expected = (door.log[-1][1] for door in (self.agrees.student, self.agrees.reference))
+        if self.kept is not None:
+            self.kept.put(self.check, got.recording)
+            raise Deferred(RECORDED)
+        return got, expected
 
     def _with(self, draw: Draw) -> Agrees:
         return replace(self.agrees, student=replace(self.agrees.student, draw=draw))

@@ -7,10 +7,11 @@ from autograder.classes._cluster import Cluster, read_cluster
 from autograder.classes._drive import PAGES, ClassRun, Ended, grade_class, page_name, suite_key
 from autograder.classes._gradebook import Filled, gradebook
 from autograder.classes._intake import Handed, Student, read_export
+from autograder.classes._measure import Measured, measure_class
 from autograder.classes._policy import Mark, Policy, marks, read_policy
 from autograder.classes._replay import Replay, replay_bundle
 from autograder.classes._report import write_class_report
-from autograder.classes._show import ClassProgress, show_class, show_similarity
+from autograder.classes._show import ClassProgress, show_class, show_measured, show_similarity
 from autograder.classes._similarity import Similarity, similarity, write_similarity
 from autograder.classes._store import Grade, Store
 
@@ -24,6 +25,7 @@ __all__ = [
     "Grade",
     "Handed",
     "Mark",
+    "Measured",
     "Policy",
     "Replay",
     "Similarity",
@@ -32,12 +34,14 @@ __all__ = [
     "grade_class",
     "gradebook",
     "marks",
+    "measure_class",
     "page_name",
     "read_cluster",
     "read_export",
     "read_policy",
     "replay_bundle",
     "show_class",
+    "show_measured",
     "show_similarity",
     "similarity",
     "suite_key",

@@ -12,7 +12,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,18 +24,18 @@ from autograder.assignment import Assignment, find_root, load_assignment, points
 from autograder.classes._cluster import Cluster
 from autograder.classes._flags import integrity_flags
 from autograder.classes._intake import Handed, read_export
-from autograder.classes._pool import Pool, Task
-from autograder.classes._store import STAYS, Grade, Store
+from autograder.classes._pool import STAYS, Pool, Task, ended
+from autograder.classes._store import Grade, Store
 from autograder.classes._threads import Threads
 from autograder.errors import GraderError, SubmissionError, UsageError, did_you_mean
-from autograder.grading import Options
+from autograder.grading import Options, kept_checks
 from autograder.plain import write_whole
 from autograder.results import Line, Outcome, Run, merged
 from autograder.results.page import page
 from autograder.submission import collect
 
 PACKAGES = ("torch", "numpy", "scipy", "pytest")  # what a verdict may depend on
-PAGES, SOURCES, UNPACKED, LOCK, PARSL = "pages", "sources", ".unpacked", ".lock", ".parsl"
+PAGES, SOURCES, RECORDINGS, UNPACKED, LOCK, PARSL = "pages", "sources", "recordings", ".unpacked", ".lock", ".parsl"
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,11 @@ class ClassRun:
         return tuple(each for each in self.grades if each.needs_a_human)
 
 
+def waiting(run: Run | None) -> tuple[str, ...]:
+    """Names of the checks whose points need a GPU and were not measured yet."""
+    return tuple(line.check for line in run.lines if line.outcome is Outcome.DEFERRED) if run else ()
+
+
 def suite_key(assignment: Assignment) -> str:
     """A hash of everything that can change a verdict or a message of the assignment: reference, facts, helpers,
     mistakes, public and hidden checks."""
@@ -92,11 +97,21 @@ def environment() -> dict[str, str]:
     return found
 
 
-def page_name(submission: str) -> str:
-    """A file's name for the page of a submission, whatever its id is."""
+def stem(submission: str) -> str:
+    """A name for files and folders of a submission, whatever its id is."""
     plain = re.sub(r"[^\w.-]+", "_", submission, flags=re.ASCII).strip(".")[:80]
     unlike = "" if plain == submission else "-" + hashlib.sha256(submission.encode()).hexdigest()[:8]
-    return f"{plain}{unlike}.html"
+    return f"{plain}{unlike}"
+
+
+def recordings(out: Path, submission: str, key: str) -> Path:
+    """Where the recordings of a submission are kept: of this submission, suite and environment, and no other."""
+    return out.resolve() / RECORDINGS / stem(submission) / key[:16]
+
+
+def page_name(submission: str) -> str:
+    """The file's name of a submission's page."""
+    return f"{stem(submission)}.html"
 
 
 def grade_class(
@@ -109,6 +124,7 @@ def grade_class(
     jobs: int = 2,
     cluster: Cluster | None = None,
     only: Sequence[str] = (),
+    record: bool = False,
     progress: Callable[[Ended], None] | None = None,
 ) -> ClassRun:
     """Grade a class, or what is left of it.
@@ -123,25 +139,28 @@ def grade_class(
         cluster: to grade on, instead of this machine.
         only: ids of submissions to repeat, and no others; points of them that are only still to be measured are
             measured, and what was measured stays.
+        record: what checks that need a GPU would time is recorded beside the results, for `measure_class`.
         progress: called in this thread after each result is stored.
 
     Raises:
         UsageError: there is no such assignment, export or submission; another driver is at work on `out`; Parsl is
-            needed and not installed.
+            needed and not installed; recordings are wanted where there is a GPU.
         GraderError: the assignment's own files are wrong, or the store cannot be used.
     """
     started, assignment = time.monotonic(), load_assignment(name, root)
     points(assignment)
+    if record and options is not None and options.device != "cpu":
+        raise UsageError("recordings are for machines without a GPU", help="Leave out --record, or --device.")
     out.mkdir(parents=True, exist_ok=True)
     out.chmod(0o700)  # other people's submissions, and what failed in checks that students do not see
-    with _alone(out), Store(out, write=True) as store:
+    with alone(out), Store(out, write=True) as store:
         handed, remarks = read_export(export, _emptied(out / UNPACKED))
-        driver = _Driver(assignment, root, out, store, _private(options or Options(), export, out))
+        driver = _Driver(assignment, root, out, store, _private(options or Options(), export, out), record)
         try:
             driver.begin(handed, export)
             todo = driver.todo(handed, only)
             if todo:
-                with _pool(cluster, out, assignment, jobs, len(todo)) as pool:
+                with pool_for(cluster, out, assignment, jobs, len(todo)) as pool:
                     driver.run(todo, pool, progress or (lambda ended: None))
         except OSError as error:
             raise GraderError(f"{error.filename or out}: {error.strerror or error}", help=STAYS) from error
@@ -152,7 +171,7 @@ def grade_class(
         return ClassRun(grades, driver.done, time.monotonic() - started, remarks)
 
 
-def _pool(cluster: Cluster | None, out: Path, assignment: Assignment, jobs: int, tasks: int) -> Pool:
+def pool_for(cluster: Cluster | None, out: Path, assignment: Assignment, jobs: int, tasks: int) -> Pool:
     """Where to grade so many submissions."""
     if cluster is None:
         return Threads(jobs, assignment.preload)
@@ -175,7 +194,7 @@ def _emptied(folder: Path) -> Path:
 
 
 @contextmanager
-def _alone(out: Path) -> Iterator[None]:
+def alone(out: Path) -> Iterator[None]:
     """The one driver of this folder; the lock goes with the process, however it ends."""
     with open(out / LOCK, "w") as lock:
         try:
@@ -196,6 +215,7 @@ class _Driver:
     out: Path
     store: Store
     options: Options
+    record: bool = False
     keys: dict[str, str] = field(default_factory=dict)
     done: int = 0
 
@@ -221,7 +241,7 @@ class _Driver:
 
     def _flags(self, handed: Handed) -> list[str]:
         """Integrity flags of what will be graded, whose source is kept for humans and for `deepgrade similarity`."""
-        folder = self.out / SOURCES / page_name(handed.id).removesuffix(".html")
+        folder = self.out / SOURCES / stem(handed.id)
         try:
             return integrity_flags(collect(handed.path, self.assignment, folder).source)
         except SubmissionError:
@@ -235,8 +255,7 @@ class _Driver:
                 raise UsageError(f"there is no submission {wanted!r} in the export{near}")
         if only:
             return [each for each in handed if each.id in only]
-        # A fault is no verdict: what failed for our sake is graded again.
-        left = [each for each in handed if self.store.status(each.id, self.keys[each.id]) in (None, "fault")]
+        left = [each for each in handed if self._lacks(each)]
         for each in handed:
             if each not in left and not self._page(each.id).exists():
                 run = self.store.run(each.id, self.keys[each.id])
@@ -244,41 +263,41 @@ class _Driver:
                 write_whole(self._page(each.id), page(run))
         return left
 
+    def _lacks(self, handed: Handed) -> bool:
+        """Whether it has no verdict, or recordings are wanted and it has none. A fault is no verdict."""
+        if self.store.status(handed.id, self.keys[handed.id]) in (None, "fault"):
+            return True
+        if not self.record or kept_checks(recordings(self.out, handed.id, self.keys[handed.id])):
+            return False
+        return bool(waiting(self.store.run(handed.id, self.keys[handed.id])))
+
     def _page(self, submission: str) -> Path:
         return self.out / PAGES / page_name(submission)
 
     def run(self, todo: Sequence[Handed], pool: Pool, progress: Callable[[Ended], None]) -> None:
         """Grade, and store each result as it comes; whatever stops this, what was stored stays."""
-        waiting, running = list(reversed(todo)), dict[Future[Run], tuple[Handed, Run | None]]()
-        while waiting or running:
-            while waiting and len(running) < pool.ahead:
-                each = waiting.pop()
-                earlier = self._measured(each)
-                running[pool.submit(self._task(each, earlier))] = each, earlier
-            done = wait(running, return_when=FIRST_COMPLETED).done
-            if pool.broken:
-                raise GraderError(f"the cluster takes no jobs: {pool.broken}", help=STAYS)
-            for future in done:
-                each, earlier = running.pop(future)
-                run = self._result(each, future, earlier)
-                self._keep(each, run)
-                progress(Ended(each.id, run, self.done, len(todo)))
+        for each, future in ended(pool, todo, self._task):
+            run = self._result(each, future)
+            self._keep(each, run)
+            progress(Ended(each.id, run, self.done, len(todo)))
 
     def _measured(self, handed: Handed) -> Run | None:
         """The stored run of which only points that were not measured are repeated."""
         run = self.store.run(handed.id, self.keys[handed.id])
         return run if run and run.pending and not run.has_fault else None
 
-    def _task(self, handed: Handed, earlier: Run | None) -> Task:
+    def _task(self, handed: Handed) -> Task:
+        earlier = self._measured(handed)
         select = tuple(line.check for line in earlier.lines if line.outcome.is_pending) if earlier else ()
-        options = replace(self.options, select=select)
+        folder = recordings(self.out, handed.id, self.keys[handed.id]) if self.record else None
+        options = replace(self.options, select=select, recordings=folder)
         root = (self.root or find_root()).resolve()
         return Task(self.assignment.name, root, self.assignment.preload, handed.path.resolve(), options)
 
-    def _result(self, handed: Handed, future: Future[Run], earlier: Run | None) -> Run:
+    def _result(self, handed: Handed, future: Future[Run]) -> Run:
         """The run of one submission; whatever goes wrong with it stays with it."""
         try:
-            run = future.result()
+            run, earlier = future.result(), self._measured(handed)
             return merged(earlier, run) if earlier and not run.has_fault else run
         except Exception as error:
             return self._faulty(handed, f"{type(error).__name__}: {error}")

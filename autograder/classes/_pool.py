@@ -5,10 +5,11 @@ see. A pool grades tasks, in whatever order, and never touches the store.
 """
 
 import threading
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from autograder.errors import GraderError
 from autograder.grading import Engine, Options, grade
@@ -51,6 +52,33 @@ class Pool(Protocol):
 
     def submit(self, task: Task) -> Future[Run]:
         """Its run, in time; an exception where no try gave one."""
+
+
+STAYS = "What was stored stays. Make room or repair, then run the same again."
+T = TypeVar("T")
+
+
+def ended(pool: Pool, todo: Sequence[T], task: Callable[[T], Task]) -> Iterator[tuple[T, Future[Run]]]:
+    """Have a pool grade, and yield each with its future as it ends.
+
+    Args:
+        pool: that grades; it is handed as many at a time as it takes.
+        todo: whatever is to be graded, in this order.
+        task: makes the task of one, as late as can be.
+
+    Raises:
+        GraderError: no more will come back.
+    """
+    waiting, running = list(reversed(todo)), dict[Future[Run], T]()
+    while waiting or running:
+        while waiting and len(running) < pool.ahead:
+            each = waiting.pop()
+            running[pool.submit(task(each))] = each
+        done = wait(running, return_when=FIRST_COMPLETED).done
+        if pool.broken:
+            raise GraderError(f"the cluster takes no jobs: {pool.broken}", help=STAYS)
+        for future in done:
+            yield running.pop(future), future
 
 
 class Warm:

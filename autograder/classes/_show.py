@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autograder.classes._drive import ClassRun, Ended
+from autograder.classes._measure import Measured
 from autograder.classes._similarity import Similarity
 from autograder.results import are_points
 
@@ -77,7 +78,7 @@ def show_class(ran: ClassRun, console: Console, again: Sequence[str]) -> None:
         console.print(Text(shlex.join([*again, *only])), soft_wrap=True)
     waiting = sum(each.pending > each.unsteady for each in ran.grades)
     if waiting:
-        told = f"{waiting} have points that need a GPU and are neither given nor lost yet"
+        told = f"{waiting} have points that need a GPU and are neither given nor lost yet: deepgrade measure"
         console.print(Text(told, style="cyan"), soft_wrap=True)
     rate = f", {60 * ran.graded / ran.seconds:.1f} a minute" if ran.graded else ""
     kept = len(ran.grades) - ran.graded
@@ -85,6 +86,17 @@ def show_class(ran: ClassRun, console: Console, again: Sequence[str]) -> None:
         Text(f"{ran.graded} graded in {ran.seconds:.0f} s{rate}; {kept} had a result that holds", style="bold"),
         soft_wrap=True,
     )
+
+
+def show_measured(measured: Measured, console: Console) -> None:
+    """Print what replaying the recordings of a class gave."""
+    for submission, reason in list(measured.faults.items())[:SHOWN]:
+        console.print(Text(f"{submission}: our fault: {reason.partition(chr(10))[0]}", style="red"), soft_wrap=True)
+    if measured.unrecorded:
+        shown = ", ".join(measured.unrecorded[:SHOWN])
+        told = f"Not recorded, so still waiting: {shown}. Grade the class with --record, or on a machine with a GPU."
+        console.print(Text(told, style="yellow"), soft_wrap=True)
+    console.print(Text(f"{measured.measured} measured in {measured.seconds:.0f} s", style="bold"))
 
 
 def _unsettled(ran: ClassRun) -> Table:

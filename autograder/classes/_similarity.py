@@ -16,7 +16,7 @@ from typing import Any
 from markupsafe import Markup
 
 from autograder.assignment import load_assignment
-from autograder.classes._drive import SOURCES, page_name
+from autograder.classes._drive import SOURCES, stem
 from autograder.classes._intake import Student
 from autograder.classes._report import template
 from autograder.classes._store import Store
@@ -82,7 +82,7 @@ def similarity(folder: Path, *, root: Path | None = None, threshold: float = 0.5
 
 def _source(folder: Path, submission: str, file: str) -> str:
     """What was graded, with plain line ends; empty where nothing could be."""
-    path = folder / SOURCES / page_name(submission).removesuffix(".html") / file
+    path = folder / SOURCES / stem(submission) / file
     text = path.read_text("utf-8", "replace") if path.is_file() else ""
     return "\n".join(text.splitlines()).strip("\n") + "\n" if text.strip() else ""
 

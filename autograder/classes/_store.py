@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.classes._intake import Handed, Student
+from autograder.classes._pool import STAYS
 from autograder.errors import GraderError, UsageError
 from autograder.results import Line, Outcome, Run
 
@@ -42,7 +43,6 @@ CREATE VIEW IF NOT EXISTS grade AS
   FROM submission JOIN result ON result.submission = submission.id AND result.key = submission.key;
 """
 LINE_COLUMNS = 15
-STAYS = "What was stored stays. Make room or repair, then run the same again."
 
 
 def _columns(line: Line) -> tuple[Any, ...]:
@@ -195,11 +195,15 @@ class Store:
         found: str | None = self._value(query, submission, key)
         return found
 
+    def key(self, submission: str) -> str | None:
+        """The key of the result that counts."""
+        found: str | None = self._value("SELECT key FROM submission WHERE id = ?", submission)
+        return found
+
     def run(self, submission: str, key: str | None = None) -> Run | None:
         """The whole result of a submission, by default the one that counts."""
         query = "SELECT run FROM result WHERE submission = ? AND key = ?"
-        key = key or self._value("SELECT key FROM submission WHERE id = ?", submission)
-        found = self._value(query, submission, key)
+        found = self._value(query, submission, key or self.key(submission))
         return Run.from_dict(json.loads(found)) if found else None
 
     def grades(self, *, earlier: bool = False) -> list[Grade]:

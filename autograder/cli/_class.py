@@ -20,6 +20,7 @@ from autograder.sandbox.confine import LEVELS
     "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Gradings at a time, on this machine."
 )
 @click.option("--cluster", "on_cluster", is_flag=True, help="Grade on the cluster that course.toml describes.")
+@click.option("--record", is_flag=True, help="Keep what checks that need a GPU would time, for `deepgrade measure`.")
 @click.option("--only", multiple=True, help="Repeat this submission, and no other but those named like this too.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="As for grade; the same for all.")
 @click.option("--require", type=click.Choice(LEVELS), default="any", show_default=True, help="As for grade.")
@@ -31,6 +32,7 @@ def grade_many(
     out: Path,
     jobs: int,
     on_cluster: bool,
+    record: bool,
     only: tuple[str, ...],
     seed: int | None,
     require: str,
@@ -51,16 +53,50 @@ def grade_many(
     try:
         with ClassProgress(console, f"grading {name}") as progress:
             ran = grade_class(
-                name, export, out, root=root, options=options, jobs=jobs, cluster=cluster, only=only, progress=progress
+                name,
+                export,
+                out,
+                root=root,
+                options=options,
+                jobs=jobs,
+                cluster=cluster,
+                only=only,
+                record=record,
+                progress=progress,
             )
     except KeyboardInterrupt:
         click.echo("\nstopped; what was graded is stored. Run the same command again to go on.", err=True)
         sys.exit(130)
     settings = {"--jobs": jobs, "--seed": seed, "--require": require, "--device": device, "--course": where}
     given = [str(word) for pair in settings.items() if pair[1] is not None for word in pair]
-    given += ["--cluster"] if on_cluster else []
+    given += ["--cluster"] * on_cluster + ["--record"] * record
     show_class(ran, console, ["deepgrade", "class", str(export), "--assignment", name, "--out", str(out), *given])
     sys.exit(EXIT_FAULT if any(grade.status == "fault" for grade in ran.grades) else 0)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--device",
+    type=click.Choice(("cuda", "rehearsal")),
+    default="cuda",
+    show_default=True,
+    help="Where recordings are replayed; rehearsal tries it on the processor.",
+)
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Replays at a time, here.")
+@click.option("--cluster", "on_cluster", is_flag=True, help="Replay on the cluster that course.toml describes.")
+@course_option
+def measure(folder: Path, device: str, jobs: int, on_cluster: bool, where: Path | None) -> None:
+    """Fill in the points of the class in FOLDER that need a GPU, from what `class --record` kept. No submission
+    runs."""
+    from autograder.classes import ClassProgress, measure_class, read_cluster, show_measured
+
+    course, console = course_of(where), Console()
+    cluster = read_cluster(course) if on_cluster else None
+    with ClassProgress(console, "measuring") as progress:
+        done = measure_class(folder, root=course.root, device=device, jobs=jobs, cluster=cluster, progress=progress)
+    show_measured(done, console)
+    sys.exit(EXIT_FAULT if done.faults else 0)
 
 
 @cli.command()

@@ -19,13 +19,15 @@ import pytest
 import torch
 
 from autograder.assignment import Assignment, read_assignment
-from autograder.checks import Diagnosis, LocalRunner, explain, module_from_source, skipped_note
+from autograder.checks import Answer, Diagnosis, LocalRunner, Runner, explain, module_from_source, skipped_note
 from autograder.checks.boxed import BoxedRunner, imported
 from autograder.errors import DeepgradeError, GraderError
 from autograder.grading.job import Job
+from autograder.grading.kept import Kept
 from autograder.proof.prover import Prover
 from autograder.sandbox.box import Sandbox
 from autograder.sandbox.limits import Limits
+from autograder.sandbox.steps import Request
 from autograder.sandbox.worker import Sources
 from autograder.submission import needed_of
 from autograder.suite import check_files, merged, run_pytest
@@ -79,8 +81,6 @@ class Grading:
             assignment.deliverable, Path(self.job.submission), Path(self.job.helpers) if self.job.helpers else None
         )
         limits = Limits(assignment.limits.call_seconds, assignment.limits.memory_mb)
-        if self.job.device:
-            limits = DEVICE_LIMITS
         preflight(self.sandbox, sources, limits, [Path(path) for path in self.job.secrets])
         self.emit(
             {
@@ -92,7 +92,7 @@ class Grading:
                 "device": torch.cuda.get_device_name() if self.job.device == "cuda" else "cpu",
             }
         )
-        if self._imports(sources, limits):
+        if self._replays or self._imports(sources, limits):
             self._checks(assignment, sources, limits, started + self.job.seconds)
         self.emit({"event": "end"})
 
@@ -119,6 +119,7 @@ class Grading:
             f"reference_{assignment.name}", assignment.solution.read_text(), str(assignment.solution)
         )
         helpers = self._helpers(assignment)
+        at_size = DEVICE_LIMITS if self.job.device else limits
         world = World(
             assignment=assignment,
             student=lambda: BoxedRunner(self.sandbox, sources, limits, self.late, deadline=deadline),
@@ -128,8 +129,10 @@ class Grading:
             deadline=deadline,
             source=sources.path,
             diagnosis=Diagnosis(assignment, helpers),
-            prover=lambda: Prover(self.sandbox, limits),
+            prover=lambda: Prover(self.sandbox, at_size),
             device=self.job.device,
+            large=self._large(sources, deadline) if self.job.device or self.job.recordings else None,
+            kept=Kept(Path(self.job.recordings), self._replays) if self.job.recordings else None,
         )
         plugin = ChecksPlugin(world, self._report, self.job.select)
         watches = watch(deadline, limits.call_seconds)
@@ -138,6 +141,17 @@ class Grading:
             self.emit({"event": "void", "task": task, "message": message})
         for node, problem in plugin.problems.items():
             self.emit({"event": "problem", "message": f"{node}: {problem}"})
+
+    @property
+    def _replays(self) -> bool:
+        """Whether recordings are all that is looked at."""
+        return bool(self.job.device and self.job.recordings)
+
+    def _large(self, sources: Sources, deadline: float) -> Callable[[], Runner]:
+        """Makes what answers at an accelerator's sizes."""
+        if self._replays:
+            return Nobody
+        return lambda: BoxedRunner(self.sandbox, sources, DEVICE_LIMITS, self.late, deadline=deadline)
 
     def _helpers(self, assignment: Assignment) -> ModuleType | None:
         path = assignment.folder / "helpers.py"
@@ -151,6 +165,17 @@ class Grading:
         ended.append(case)
         if len(ended) == cases:
             self.emit({"event": "line", "name": name, **merged(ended)})
+
+
+class Nobody:
+    """Stands for a submission of which only recordings are here; see `Runner`."""
+
+    def answer(self, request: Request) -> Answer:
+        """There is none."""
+        raise GraderError(f"only recordings are replayed here, and {request.name} is asked of the submission itself")
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 def preflight(sandbox: Sandbox, sources: Sources, limits: Limits, secrets: list[Path]) -> None:

@@ -18,6 +18,7 @@ class Job:
         secrets: paths that no worker may be able to open; checked before anything is graded.
         select: names of checks to run, empty for all.
         device: where checks that need an accelerator run, in torch's words; empty where there is none.
+        recordings: folder for what these checks record; with a device, it is replayed, and no submission runs.
     """
 
     folder: str
@@ -29,6 +30,7 @@ class Job:
     secrets: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
     device: str = ""
+    recordings: str = ""
 
     def to_json(self) -> bytes:
         """One line."""

@@ -55,6 +55,8 @@ class Options:
         select: names of checks to run; the others are blocked.
         device: "cpu", where what needs an accelerator is deferred; "cuda"; or "rehearsal", which runs that on the
             processor, for authors of checks without an accelerator.
+        recordings: a folder of this submission's own. Without an accelerator, what checks that need one would time is
+            recorded there; with one, that is replayed, and the submission itself never runs.
     """
 
     seed: int | None = None
@@ -65,6 +67,7 @@ class Options:
     private: tuple[Path, ...] = ()
     select: tuple[str, ...] = ()
     device: str = "cpu"
+    recordings: Path | None = None
 
 
 def grade(
@@ -179,6 +182,7 @@ class _Grading:
             secrets=tuple(str(path) for path in (*hidden_paths(self.assignment), *self.options.private)),
             select=self.options.select,
             device={"rehearsal": "cpu", "cuda": "cuda"}.get(self.options.device, ""),
+            recordings=str(self.options.recordings.resolve()) if self.options.recordings else "",
         ).to_json()
 
     def _handle(self, event: dict[str, Any]) -> None:

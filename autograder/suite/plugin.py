@@ -22,29 +22,20 @@ from autograder.checks import (
     Runner,
 )
 from autograder.checks.cost import Cost
+from autograder.checks.failure import Deferred
 from autograder.checks.networks import Networks
-from autograder.checks.proven import Proofs
+from autograder.checks.proven import NO_DEVICE, Proofs
 from autograder.checks.race import GpuRace, Inconclusive, Race, Times
 from autograder.errors import GraderError
 from autograder.proof.prover import Prover
 from autograder.suite._told import told
-from autograder.suite.world import Blocked, Case, Deferred, World
+from autograder.suite.world import Blocked, Case, World
 
 UNUSABLE = (
     "What your code returned could not be used by this check: look at the types and shapes that the docstring promises."
 )
-UNDIAGNOSED = (
-    "stub",
-    "timeout",
-    "memory",
-    "disk",
-    "exit",
-    "signal",
-    "garbled",
-    "forbidden",
-    "slow",
-    "cost",
-    "unproven",
+UNDIAGNOSED = frozenset(
+    ("stub", "timeout", "memory", "disk", "exit", "signal", "garbled", "forbidden", "slow", "cost", "unproven")
 )  # no known mistake does that
 
 
@@ -74,9 +65,9 @@ class ChecksPlugin:
     @pytest.fixture
     def student(self, draw: Draw, request: pytest.FixtureRequest) -> Door:
         """The submission. The cases of one check share a worker; no two checks do."""
-        if self.runner is None:
-            self.runner = self.world.student()
         world = self.world
+        if self.runner is None:
+            self.runner = world.large() if world.large and _needs_device(request.node) else world.student()
         task = _task(request.node)
         door = Door(world.assignment, self.runner, world.student_module, draw, world.source, task=task)
         request.node.stash[DOOR] = door
@@ -135,7 +126,7 @@ class ChecksPlugin:
     def gpu_race(self, agrees: Agrees, prover: Prover, request: pytest.FixtureRequest) -> GpuRace:
         """The same on an accelerator, with the targets in [gpu.TASK]; for checks with the marker `gpu`."""
         targets = _targets(self.world.assignment.gpu_races, request)
-        proofs = Proofs(agrees, prover, self.world.device)
+        proofs = Proofs(agrees, prover, self.world.device, self.world.kept, request.node.name)
         request.node.stash[RACE] = race = GpuRace(proofs, Times(targets))
         return race
 
@@ -199,8 +190,8 @@ class ChecksPlugin:
             raise Blocked("The time for this submission ran out before this check could start.")
         if check_name(item) in self.hopeless:
             raise CheckFailed("Not run: an earlier case of this check did not return in time.", rung="timeout")
-        if item.get_closest_marker("gpu") is not None and not self.world.device:
-            raise Deferred("This check needs a GPU; its points are added from a run where there is one.")
+        if _needs_device(item) and self.world.large is None:
+            raise Deferred(NO_DEVICE)
         for function in _layers(item):
             for name in ("__score__", "__leaderboard_value__"):
                 function.__dict__.pop(name, None)
@@ -357,6 +348,10 @@ def _task(item: pytest.Item) -> str | None:
     of all tasks, none."""
     marker = item.get_closest_marker("task")
     return None if marker is None or marker.kwargs.get("kind") == "dtype" else str(marker.args[0])
+
+
+def _needs_device(item: pytest.Item) -> bool:
+    return item.get_closest_marker("gpu") is not None
 
 
 def _is_public(item: pytest.Item) -> bool:

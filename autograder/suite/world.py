@@ -7,6 +7,7 @@ from typing import Any
 from autograder.assignment import Assignment, Mistake
 from autograder.checks import LocalRunner, Runner
 from autograder.checks.diagnosis import Diagnoses
+from autograder.checks.proven import Kept
 from autograder.checks.race import Inconclusive
 from autograder.proof.prover import Prover
 
@@ -43,10 +44,6 @@ class Blocked(Exception):
     """The check was not run, and why."""
 
 
-class Deferred(Exception):
-    """The check needs hardware that is not here."""
-
-
 def _nobody() -> Prover:
     raise Inconclusive("What a call costs is proven in a sandbox, and there is none here.")
 
@@ -66,6 +63,8 @@ class World:
         diagnosis: knows known mistakes by their answers.
         prover: makes what replays recordings, in a process of its own.
         device: where checks that need an accelerator run; empty where there is none.
+        large: as `student`, for calls at an accelerator's sizes; None where checks that need one are deferred.
+        kept: recordings of these checks, to be made here or to be replayed.
     """
 
     assignment: Assignment
@@ -78,3 +77,5 @@ class World:
     diagnosis: Diagnoses | None = None
     prover: Callable[[], Prover] = _nobody
     device: str = ""
+    large: Callable[[], Runner] | None = None
+    kept: Kept | None = None
