@@ -7,7 +7,7 @@ from importlib import import_module
 
 from autograder.assignment import assignment_names
 
-ALL = ("classes", "cost", "grading", "isolation", "library", "notebooks", "pools", "race", "store")
+ALL = ("classes", "cost", "grading", "isolation", "library", "notebooks", "phases", "pools", "race", "store")
 
 
 def main(words: list[str]) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import ALL
+from benchmarks.phased import PHASES
 from benchmarks.usage import measured
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +33,8 @@ ROWS = {  # of the table, as patterns
     "grading": [rf"gcn +\| {role} +\| +{NUMBER} \| +{NUMBER} \| +{NUMBER}" for role in ("reference", "stub")],
     "isolation": [rf"gcn +\| {start} +(\| +-?{NUMBER}, -?{NUMBER} \(-?{NUMBER}\) ){{3}}" for start in ("cold", "warm")],
     "library": [rf"gcn.spmm +\|.* {NUMBER} ms \| +{NUMBER} ms \| +{NUMBER}"],
+    "phases": [rf"{process} +\| {phase} +\| +{NUMBER} " for phase, process in PHASES.items() if process]
+    + [rf"all +\| +\| +{NUMBER} "],
     "pools": [rf"(threads|Parsl, \w+) +\| +{NUMBER} \| +{NUMBER} \| +{NUMBER}"],
     "store": [rf"{command} +\| +{NUMBER} \| +{NUMBER} \| +{NUMBER}" for command in ("report", "gradebook", "replay")],
     "race": [r"2 target = limit +\| +4 ", r"1.5 limit +\| +6 "],

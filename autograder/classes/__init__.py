@@ -8,7 +8,7 @@ from autograder.classes._drive import PAGES, ClassRun, Ended, grade_class, page_
 from autograder.classes._gradebook import Filled, gradebook
 from autograder.classes._intake import Handed, Student, read_export
 from autograder.classes._measure import Measured, measure_class
-from autograder.classes._policy import Mark, Policy, marks, read_policy
+from autograder.classes._policy import Mark, Policy, course_policy, marks, read_policy
 from autograder.classes._replay import Replay, replay_bundle
 from autograder.classes._report import write_class_report
 from autograder.classes._show import ClassProgress, show_class, show_measured, show_similarity
@@ -31,6 +31,7 @@ __all__ = [
     "Similarity",
     "Store",
     "Student",
+    "course_policy",
     "grade_class",
     "gradebook",
     "marks",

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from autograder.assignment import Course
 from autograder.classes._intake import Student
-from autograder.classes._policy import Mark, marks, read_policy
+from autograder.classes._policy import NO_POLICY, Mark, Policy, course_policy, marks, read_policy
 from autograder.classes._store import Store
 from autograder.errors import UsageError, did_you_mean
 from autograder.plain import write_whole
@@ -52,6 +53,7 @@ def gradebook(
     *,
     column: str | None = None,
     policy: Path | None = None,
+    course: Course | None = None,
     partial: bool = False,
 ) -> Filled:
     """The gradebook of a graded class.
@@ -62,6 +64,7 @@ def gradebook(
         into: the file that Canvas or Moodle exported.
         column: with canvas, the assignment's title there; by default its title here.
         policy: see `read_policy`.
+        course: whose dates and price of lateness hold where the policy says nothing.
         partial: leave out who has no row there, or no final grade.
 
     Raises:
@@ -72,12 +75,14 @@ def gradebook(
         told = f"--format {form} {'needs' if into is None else 'takes no'} --into"
         raise UsageError(told, help="Canvas and Moodle export the file to fill in; for Gradescope one is made.")
     with Store(folder) as store:
-        known, title = marks(store, read_policy(policy)), store.fact("title") or ""
+        given, timeless = _given(store, course)
+        known, title = marks(store, read_policy(policy, given)), store.fact("title") or ""
         final = [mark for mark in known if mark.grade.status != "fault"]
         remarks = _unfinished(known, store.ungraded())
     if remarks and not partial:
         raise UsageError("; ".join(remarks), help="Grade them first, or leave them out with --partial.")
     open_points = sum(mark.grade.pending > 0 for mark in final)
+    remarks += timeless
     if open_points:
         remarks.append(f"{open_points} marks are of submissions with points that are not measured yet")
     if into is None:
@@ -87,6 +92,14 @@ def gradebook(
     else:
         filled = moodle(final, into, partial=partial)
     return replace(filled, remarks=(*remarks, *filled.remarks))
+
+
+def _given(store: Store, course: Course | None) -> tuple[Policy, list[str]]:
+    """The course's policy for the class, and why it does not hold where it cannot."""
+    policy = course_policy(course, store.fact("assignment") or "") if course else NO_POLICY
+    if policy.due is None or any(grade.created for grade in store.grades(earlier=True)):
+        return policy, []
+    return NO_POLICY, ["no submission has a time, so the due time of course.toml was not applied"]
 
 
 def _unfinished(known: Sequence[Mark], ungraded: Sequence[str]) -> list[str]:

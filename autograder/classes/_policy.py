@@ -1,9 +1,10 @@
 """From results to marks: which attempt counts, what lateness costs, what is extra credit.
 
-The course's policy is a TOML file, all of it optional:
+What `course.toml` says in `[dates.NAME]` and `[late]` holds; a TOML file of one class, all of it optional, goes first:
 
     attempt = "last"                      # or "best"
     due = 2026-11-01T23:59:00+01:00
+    late_until = 2026-11-04T23:59:00+01:00
     grace_minutes = 15                    # late by less is not late
     percent_per_day = 10                  # of the points earned, for each day begun after the due time
     most_days = 3                         # later than that earns nothing
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from autograder.assignment import Table
+from autograder.assignment import Course, Dates, Table
 from autograder.classes._intake import Student
 from autograder.classes._store import Grade, Store
 from autograder.errors import UsageError, did_you_mean
@@ -29,15 +30,19 @@ ATTEMPTS = ("last", "best")
 
 @dataclass(frozen=True)
 class Policy:
-    """See the module. Times have a zone."""
+    """See the module. Times have a zone; nothing is taken after `late_until`, but by who has an extension."""
 
     attempt: str = "last"
     due: datetime | None = None
+    late_until: datetime | None = None
     grace: timedelta = timedelta()
     percent_per_day: float = 0.0
     most_days: int | None = None
     extra_credit: tuple[str, ...] = ()
     extensions: dict[str, datetime] = field(default_factory=dict)
+
+
+NO_POLICY = Policy()
 
 
 @dataclass(frozen=True)
@@ -59,30 +64,45 @@ class Mark:
     late: timedelta
 
 
-def read_policy(file: Path | None) -> Policy:
-    """The policy in a file; without one, the last attempt counts and lateness costs nothing.
+def course_policy(course: Course, assignment: str) -> Policy:
+    """What the course says of an assignment: the last attempt counts, and lateness costs what `[late]` says."""
+    dates, late = course.dates.get(assignment, Dates()), course.late
+    if dates.due is None:
+        return Policy()
+    return Policy(
+        due=dates.due,
+        late_until=dates.late_until,
+        grace=late.grace,
+        percent_per_day=late.percent_per_day,
+        most_days=late.most_days,
+    )
+
+
+def read_policy(file: Path | None, given: Policy = NO_POLICY) -> Policy:
+    """The policy in a file, and where it says nothing the given one.
 
     Raises:
         GraderError: the file is wrong; the message names the key.
     """
     if file is None:
-        return Policy()
+        return given
     table = Table.read(file)
-    attempt = table.text("attempt") if "attempt" in table else "last"
+    attempt = table.text("attempt", given.attempt)
     if attempt not in ATTEMPTS:
         raise table.fault(
             f"attempt must be one of {', '.join(ATTEMPTS)}, not {attempt!r}{did_you_mean(attempt, ATTEMPTS)}"
         )
     policy = Policy(
         attempt=attempt,
-        due=table.moment("due") if "due" in table else None,
-        grace=timedelta(minutes=table.number("grace_minutes")) if "grace_minutes" in table else timedelta(),
-        percent_per_day=table.number("percent_per_day") if "percent_per_day" in table else 0.0,
-        most_days=table.whole("most_days", 0) if "most_days" in table else None,
+        due=table.moment("due") if "due" in table else given.due,
+        late_until=table.moment("late_until") if "late_until" in table else given.late_until,
+        grace=timedelta(minutes=table.number("grace_minutes")) if "grace_minutes" in table else given.grace,
+        percent_per_day=table.number("percent_per_day") if "percent_per_day" in table else given.percent_per_day,
+        most_days=table.whole("most_days", 0) if "most_days" in table else given.most_days,
         extra_credit=table.texts("extra_credit", ()),
         extensions=table.table("extensions", required=False).moments(),
     )
-    if policy.due is None and (policy.percent_per_day or policy.extensions or policy.most_days):
+    if policy.due is None and (policy.percent_per_day or policy.extensions or policy.most_days or policy.late_until):
         raise table.fault("due is missing: late is later than what?")
     table.close()
     return policy
@@ -155,9 +175,19 @@ def _judged(student: Student, grade: Grade, policy: Policy, extra: float) -> Mar
     late = _lateness(student, grade, policy)
     days = math.ceil(late / timedelta(days=1))
     kept = max(0.0, 1 - days * policy.percent_per_day / 100)
-    if policy.most_days is not None and days > policy.most_days:
+    if (policy.most_days is not None and days > policy.most_days) or _too_late(student, grade, policy, late):
         kept = 0.0
     return Mark(student, grade, round(grade.score * kept, 6), round(grade.max_score - extra, 6), late)
+
+
+def _too_late(student: Student, grade: Grade, policy: Policy, late: timedelta) -> bool:
+    if policy.late_until is None or not late or _extended(student, policy):
+        return False
+    return datetime.fromisoformat(grade.created or "") > policy.late_until + policy.grace
+
+
+def _extended(student: Student, policy: Policy) -> list[datetime]:
+    return [due for who, due in policy.extensions.items() if who.casefold() in _handles(student)]
 
 
 def _lateness(student: Student, grade: Grade, policy: Policy) -> timedelta:
@@ -165,6 +195,5 @@ def _lateness(student: Student, grade: Grade, policy: Policy) -> timedelta:
         return timedelta()
     if grade.created is None:
         raise UsageError(f"{grade.id} has no time of submission", help="Take the due time out of the policy.")
-    extended = [due for who, due in policy.extensions.items() if who.casefold() in _handles(student)]
-    late = datetime.fromisoformat(grade.created) - max([policy.due, *extended])
+    late = datetime.fromisoformat(grade.created) - max([policy.due, *_extended(student, policy)])
     return late if late > policy.grace else timedelta()

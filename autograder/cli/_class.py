@@ -109,13 +109,22 @@ def measure(folder: Path, device: str, jobs: int, on_cluster: bool, where: Path 
 @click.option("--column", help="With canvas: the assignment's title there; by default the title it has here.")
 @click.option("--policy", type=click.Path(path_type=Path), help="A TOML file: attempts, lateness, extra credit.")
 @click.option("--partial", is_flag=True, help="Leave out who has no row in the gradebook, or no final grade.")
+@course_option
 def gradebook(
-    folder: Path, form: str, into: Path | None, out: Path, column: str | None, policy: Path | None, partial: bool
+    folder: Path,
+    form: str,
+    into: Path | None,
+    out: Path,
+    column: str | None,
+    policy: Path | None,
+    partial: bool,
+    where: Path | None,
 ) -> None:
-    """Write the grades of the class in FOLDER into a gradebook."""
+    """Write the grades of the class in FOLDER into a gradebook. Lateness costs what course.toml says, or the policy."""
     from autograder.classes import gradebook
 
-    filled = gradebook(folder, form, into, column=column, policy=policy, partial=partial)
+    course = course_of(where)
+    filled = gradebook(folder, form, into, column=column, policy=policy, course=course, partial=partial)
     filled.write(out)
     for remark in filled.remarks:
         click.echo(f"Note: {remark}")

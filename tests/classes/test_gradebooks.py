@@ -1,12 +1,15 @@
 """Marks go into the right row of the right column, or nowhere: one message, and nothing is written."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
 
+from autograder.assignment import load_course
 from autograder.classes import Student, gradebook
 from autograder.errors import GraderError, UsageError
+from tests.classes.conftest import COURSE
 from tests.classes.made_store import graded, run, store
 
 ADA = Student("Ada Lovelace", "s1", "ada@school.example")
@@ -166,6 +169,45 @@ def test_the_policy_says_what_counts(tmp_path: Path, policy: str, expected: str)
 def test_too_late_earns_nothing(tmp_path: Path, most: int, expected: str) -> None:
     policy = DUE + f"percent_per_day = 22.5\nmost_days = {most}"
     assert totals(tmp_path, policy, {"a": LATER}, {"a": "eho"}) == [f"{expected}/35.00"]
+
+
+UNTIL = DUE + "percent_per_day = 10\nlate_until = 2026-11-02T12:00:00Z\n"
+ADAS = '[extensions]\n"ada@school.example" = 2026-11-04T23:00:00Z'
+
+
+@pytest.mark.parametrize(
+    "policy, created, expected",
+    [(UNTIL, LATE, "31.50"), (UNTIL, LATER, "0.00"), (UNTIL + ADAS, LATER, "31.50")],
+    ids=["late", "after the last moment", "with an extension"],
+)
+def test_nothing_is_taken_after_the_last_moment(tmp_path: Path, policy: str, created: str, expected: str) -> None:
+    assert totals(tmp_path, policy, {"a": created}, {"a": "eho"}) == [f"{expected}/35.00"]
+
+
+LATENESS = "[late]\npercent_per_day = 20\n"
+DATED = "[dates.mini]\n" + DUE + LATENESS
+COURSES = {
+    "the course's dates": (DATED, None, LATE, "8.00"),
+    "a policy of the class": (DATED, "percent_per_day = 50", LATE, "5.00"),
+    "no dates": (LATENESS, None, LATE, "10.00"),
+    "no times": (DATED, None, None, "10.00"),
+}
+
+
+@pytest.mark.parametrize("name", COURSES)
+def test_the_course_says_what_lateness_costs(tmp_path: Path, name: str) -> None:
+    facts, policy, created, expected = COURSES[name]
+    course = Path(shutil.copytree(COURSE, tmp_path / "course"))
+    (course / "course.toml").write_text('title = "A course"\n' + facts)
+    times = {"a": created} if created else {}
+    folder = store(tmp_path / "class", {"a": graded("e")}, {"a": [ADA]}, times, {"assignment": "mini"})
+    file = tmp_path / "policy.toml" if policy else None
+    if file is not None and policy is not None:
+        file.write_text(policy)
+    filled = gradebook(folder, "gradescope", policy=file, course=load_course(course))
+    assert [row["Total Score"] for row in rows(filled.text)] == [expected]
+    told = "no submission has a time, so the due time of course.toml was not applied"
+    assert (told in filled.remarks) == (created is None)
 
 
 def test_a_group_gets_one_grade_each(tmp_path: Path) -> None:
