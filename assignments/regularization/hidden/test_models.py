@@ -1,5 +1,6 @@
 """Ridge regression, judged by what it minimises, and averaging over transformations, by what is averaged."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from gradescope_utils.autograder_utils.decorators import number, weight
 
-from autograder.checks import Seeded
+from autograder.checks import CheckFailed, Seeded
 
 
 def objective(x: np.ndarray, y: np.ndarray, lam: float, theta0: float, theta: np.ndarray) -> float:
@@ -198,24 +199,26 @@ def test_keeps_dtype(student, keeps_dtype, draw, expect, name, dtype):
             expect.true(np.asarray(got).any(), f"the dtype of an answer counts only where there is one: {name} gives 0")
     elif name == "augment_batch_fast" and dtype != "float32":
         images, params = (draw.tensor(3, 2, 5, 4) * 50 + 120).clamp(0, 255), parameters(draw, 3, 5, 4, (4, 3), 1)
-        got = student.run("augment_batch", images.to(getattr(torch, dtype)), params)
-        kept = expect.array(got, (3, 2, 4, 3)).dtype == getattr(torch, dtype)
-        expect.true(kept, f"images of {dtype} should stay {dtype}, and become {got.dtype}")
+        kind, got = getattr(torch, dtype), None
+        with suppress(CheckFailed):  # another task's: a wrong answer, or none, is the business of its own checks
+            got = expect.array(student.run("augment_batch", images.to(kind), params), (3, 2, 4, 3))
+        if got is not None:
+            expect.true(got.dtype == kind, f"images of {dtype} should stay {dtype}, and become {got.dtype}")
     elif dtype == "float32":
         single(keeps_dtype, draw, name)
 
 
 def single(keeps_dtype: Any, draw: Any, name: str) -> None:
     """float32 arguments for the functions that are no transformations of one image."""
-    x, y = draw(9, 4).astype(np.float32), draw(9).astype(np.float32)
+    x, y, others = draw(9, 4).astype(np.float32), draw(9).astype(np.float32), keeps_dtype.if_right
     if name == "compose":
         keeps_dtype.run("composed", draw(4, 5, 2).astype(np.float32), [["transpose", 0], ["rows", 1]], draw.seed())
     elif name == "dropout":
-        keeps_dtype.pair("dropout", x, 0.4, Seeded("numpy", draw.seed()), training=True)
+        others.pair("dropout", x, 0.4, Seeded("numpy", draw.seed()), training=True)
     elif name == "ridge_fit":
-        keeps_dtype("ridge_fit", x, y, 0.5)
+        others("ridge_fit", x, y, 0.5)
     elif name == "tta_predict":
-        keeps_dtype.run("averaged", x[:4, :, None], draw(3, 16).astype(np.float32), ["same", "mirror"])
+        others.run("averaged", x[:4, :, None], draw(3, 16).astype(np.float32), ["same", "mirror"])
     else:
         images = draw.tensor(3, 2, 5, 4).float()
-        keeps_dtype.autograd("augment_batch_fast", images, parameters(draw, 3, 5, 4, (4, 3), 1), wrt=[0])
+        others.autograd("augment_batch_fast", images, parameters(draw, 3, 5, 4, (4, 3), 1), wrt=[0])
