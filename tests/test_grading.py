@@ -157,6 +157,19 @@ def test_one_wrong_task_leaves_the_others_alone(graded: Grade) -> None:
     assert lost == {"affine"}
 
 
+LARGE = """
+    kept = []
+    for step in range(500):
+        large = torch.full((400, 512), float(step), dtype=torch.float64)  # a gigabyte in all, never two of them at once
+        kept.append([object() for _ in range(20)])
+    return x @ w"""
+
+
+def test_small_objects_do_not_keep_the_memory_of_large_tensors_from_being_used_again(graded: Grade) -> None:
+    line = line_of(graded(changed("return x @ w", LARGE), select=("test_affine_cost",)), "test_affine_cost")
+    assert "operations: 508; at most 40 are allowed" in line.message
+
+
 def test_the_stub_scores_nothing(graded: Grade) -> None:
     from autograder.assignment import load_assignment
     from autograder.starter import build

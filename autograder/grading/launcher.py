@@ -62,6 +62,8 @@ def _preload(names: Sequence[str]) -> None:
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
     gc.collect()
     gc.freeze()
+    if sys.platform.startswith("linux"):
+        linux.collapse_pages()
 
 
 def _complete_sys() -> None:

@@ -1,7 +1,7 @@
 """The few Linux calls that Python does not wrap: prctl, Landlock, libseccomp, mount. Bindings only; decisions are in
 `confine`.
 
-Sources: prctl(2), landlock(7), seccomp(2), seccomp_init(3), seccomp_rule_add(3), seccomp_export_bpf(3),
+Sources: prctl(2), madvise(2), landlock(7), seccomp(2), seccomp_init(3), seccomp_rule_add(3), seccomp_export_bpf(3),
 mount_namespaces(7).
 """
 
@@ -20,6 +20,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 36, 38
 CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x1000, 0x4000, 0x40000
 CLONE_THREAD = 0x10000
+MADV_COLLAPSE, HUGE = 25, 2 << 20
 
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 READ_FILE, READ_DIR, EXECUTE, WRITE_FILE, IOCTL_DEVICE = 1 << 2, 1 << 3, 1 << 0, 1 << 1, 1 << 15
@@ -41,6 +42,20 @@ def prctl(option: int, value: int) -> None:
         OSError: the kernel refused.
     """
     _checked(libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), f"prctl {option}")
+
+
+# Memory --------------------------------------------------------------------------------------------------------
+
+
+def collapse_pages() -> None:
+    """Gather this process's private memory in huge pages, as far as the kernel can (Linux 6.1 and later)."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, rights, _, _, _, *place = line.split()
+        if rights == "rw-p" and place in ([], ["[heap]"]):
+            first, end = (int(each, 16) for each in span.split("-"))
+            first, end = -(-first // HUGE) * HUGE, end // HUGE * HUGE
+            if first < end:
+                libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(end - first), MADV_COLLAPSE)
 
 
 # Landlock ------------------------------------------------------------------------------------------------------
