@@ -39,6 +39,10 @@ def line(name: str, task: str, outcome: str, worth: float = 5, **changes: Any) -
 def sample_lines() -> tuple[Line, ...]:
     """Every outcome, every kind of figure."""
     return (
+        line("quiz q1: how large is the output?", "quiz", "passed", 1, number="0.1", kind="quiz"),
+        line(
+            "quiz q2: what does padding preserve?", "quiz", "failed", 1, number="0.2", kind="quiz", message="Reread it."
+        ),
         line("corr2d: equals the reference", "corr2d", "passed", 8, number="1.1"),
         line(
             "corr2d: the lecture's worked example",
@@ -122,10 +126,6 @@ def sample_lines() -> tuple[Line, ...]:
             message="ValueError: hidden/test_pool.py asked for shape (3, 5)",
         ),
         line(f"{HOSTILE} as a name", "pool2d", "failed", 2, number="3.5", message=HOSTILE, hint=HOSTILE),
-        line("quiz q1: how large is the output?", "quiz", "passed", 1, number="0.1", kind="quiz"),
-        line(
-            "quiz q2: what does padding preserve?", "quiz", "failed", 1, number="0.2", kind="quiz", message="Reread it."
-        ),
     )
 
 

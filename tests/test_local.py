@@ -558,6 +558,31 @@ def test_a_known_mistake_is_told_at_home(folder: Path, check: Check) -> None:
     assert b"three times" not in (folder / "public" / "hints.json").read_bytes()
 
 
+MORE_OF_DOUBLE = """
+import numpy as np
+import pytest
+from gradescope_utils.autograder_utils.decorators import number, weight
+
+
+@pytest.mark.task("double")
+@weight(1)
+@number("1.15")
+def test_double_of_zero(student, expect):
+    \"""double: 0 stays 0, 5 becomes 10\"""
+    expect(student.double(np.array([0.0, 5.0])), np.array([0.0, 10.0]))
+"""
+
+
+def test_checks_that_fail_for_one_cause_say_it_once(folder: Path, check: Check) -> None:
+    (folder / "public" / "test_more.py").write_text(MORE_OF_DOUBLE)
+    (folder / "mini.py").write_text(REFERENCE.replace("return 2 * x", "return 3.1 * x"))
+    told = check("mini.py").out
+    assert told.count("values differ") == 1
+    assert re.search(r"As in \S+, which is to be mended first; `check.py \S+` shows this one alone", told)
+    assert "values differ" in check("mini.py", "1.1").out
+    assert "values differ" in check("mini.py", "1.15").out
+
+
 def test_another_mistake_is_not_told_as_that(folder: Path, check: Check) -> None:
     (folder / "mini.py").write_text(REFERENCE.replace("return 2 * x", "return 3.1 * x"))
     assert "Hint:" not in check("mini.py").out

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO, StringIO, TextIOWrapper
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -115,11 +116,22 @@ def test_the_page_refers_to_nothing_outside_itself() -> None:
     assert "default-src 'none'" in text
 
 
-def test_a_link_of_the_overview_leads_to_its_task() -> None:
+def test_every_link_leads_to_its_place_and_every_lost_check_to_its_cause() -> None:
     elements = Document(page(sample_run())).elements
-    targets = {attributes["id"] for _, attributes in elements if "id" in attributes}
-    links = {(attributes["href"] or "")[1:] for tag, attributes in elements if tag == "a"}
-    assert links == targets == {"task-1", "task-2", "task-3", "task-4"}
+    targets = [attributes["id"] for _, attributes in elements if "id" in attributes]
+    links = [(attributes["href"] or "")[1:] for tag, attributes in elements if tag == "a"]
+    assert len(set(targets)) == len(targets)
+    assert set(links) == set(targets)
+    lost = [each for each in sample_lines() if each.score < each.max_score and not each.outcome.is_pending]
+    assert sum(link.startswith("cause-") for link in links) == len(lost)
+
+
+def test_the_page_has_landmarks_and_headings_that_skip_no_level() -> None:
+    elements = Document(page(sample_run())).elements
+    tags = [tag for tag, _ in elements]
+    assert [tags.count(tag) for tag in ("header", "nav", "main", "footer", "h1")] == [1] * 5
+    levels = [int(tag[1]) for tag in tags if re.fullmatch("h[1-6]", tag)]
+    assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
 
 
 @pytest.mark.parametrize("visibility", ["hidden", "after_due_date", "after_published"])
@@ -305,9 +317,9 @@ def test_a_line_shows_the_pictures_that_its_figures_allow() -> None:
 
 def test_the_table_lists_every_check_below_its_task_with_points_and_outcome() -> None:
     rows = [flat(row) for row in printed(sample_run(), width=140).splitlines()]
-    titles = [rows.index(row) for row in ("Cross-correlation 8/12", "Pooling 0/20", "Quiz 1/2")]
+    titles = [rows.index(row) for row in ("Quiz 1/2", "Cross-correlation 8/12", "Pooling 0/20")]
     assert titles == sorted(titles)
-    for each in sample_lines()[:-3]:
+    for each in sample_lines()[:-1]:
         assert (
             f"{each.number} {each.name} {each.score:g}/{each.max_score:g} {sign(each).symbol} {sign(each).word}" in rows
         )

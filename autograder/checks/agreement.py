@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from autograder.checks.compare import HALF, SINGLE_NOTE, Closeness, compare, kind_of, slips
-from autograder.checks.door import Door
+from autograder.checks.door import GRADIENT, Door
 from autograder.checks.failure import CheckFailed
 from autograder.checks.runner import Answer, explain
 from autograder.checks.tolerance import Tolerance, real
@@ -110,7 +110,7 @@ class Agrees:
         expected = self.expected(request)
         got = self.student.answer(request)
         if not got.ok:
-            raise explain(got, self.student.source, self.student.describe(request))
+            raise explain(got, self.student.source, self.student.describe(request, got.raised))
         self.judge(request, got, expected, tol)
         return expected.value
 
@@ -134,13 +134,14 @@ class Agrees:
         Raises:
             CheckFailed: they differ.
         """
-        call, general = self.student.describe(request), closeness_for(request, tol)
+        general = closeness_for(request, tol)
         for label, mine, theirs, gradient in parts(self.student, request, got.value, expected.value):
             closeness = replace(general, gradient=gradient)
             if found := compare(mine, theirs, label, closeness):
-                raise CheckFailed(found.text, rung=found.rung, call=call, differs=found.differs)
+                call = self.student.describe(request, part=label)
+                raise CheckFailed(found.text, rung=found.rung, call=call, differs=found.differs, part=label)
             if slips(mine, theirs, closeness):
-                self.student.note(f"{call}\n{label} {SINGLE_NOTE}")
+                self.student.note(f"{self.student.describe(request, part=label)}\n{label} {SINGLE_NOTE}")
 
 
 def closeness_for(request: Request, tol: Tolerance | None = None) -> Closeness:
@@ -180,7 +181,7 @@ def parts(door: Door, request: Request, got: Any, expected: Any) -> Iterator[tup
     yield "the output", mine.get("outputs"), expected["outputs"], False
     for key, value in (expected["gradients"] or {}).items():
         label = key if key.startswith("parameter ") else door.parameter(request, key)
-        yield f"the gradient with respect to {label}", _item(mine, "gradients", key), value, True
+        yield f"{GRADIENT} {label}", _item(mine, "gradients", key), value, True
     for key, value in expected.get("state", {}).items():
         yield f"{key} after the call", _item(mine, "state", key), value, False
 
@@ -268,7 +269,7 @@ class KeepsDtype:
                 if _kind(item).kind in "fc" and wide != wanted:
                     sent = "float64" if wanted else "float32"
                     text = f"{label} is {kind_of(item)}, and should be {sent} with these arguments: keep their dtype"
-                    raise CheckFailed(text, rung="dtype", call=self.student.describe(request))
+                    raise CheckFailed(text, rung="dtype", call=self.student.describe(request, part=label), part=label)
 
 
 WIDE = (torch.float64, np.dtype(np.float64), torch.complex128, np.dtype(np.complex128))

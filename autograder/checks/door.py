@@ -12,10 +12,15 @@ import torch
 
 from autograder.assignment import Assignment
 from autograder.checks.draw import Draw
+from autograder.checks.failure import Raised
+from autograder.checks.helper import helper
 from autograder.checks.runner import Answer, Runner, explain
 from autograder.errors import GraderError
 from autograder.sandbox.steps import PAIRS, Request
 from autograder.sandbox.wire import Seeded
+
+GRADIENT = "the gradient with respect to"
+INNER = ("seed", "state")  # arguments of helpers that say nothing to a student
 
 
 @dataclass
@@ -45,6 +50,15 @@ class Door:
     def note(self, text: str) -> None:
         """Something that the student should hear although it costs nothing."""
         self.notes.append(text)
+
+    def written_note(self) -> str:
+        """Of arguments that the submission wrote into, those of the first request where it did; else nothing."""
+        for request, answer in self.log:
+            # A worker may claim anything here: only names of arguments that were sent are repeated.
+            sent = {*map(str, range(len(request.args))), *request.kwargs}
+            if names := ", ".join(self.parameter(request, name) for name in answer.mutated if name in sent):
+                return f"Note: your code writes into its argument {names}. The caller still needs it: work on a copy."
+        return ""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -127,16 +141,54 @@ class Door:
         """
         answer = self.answer(request)
         if not answer.ok:
-            raise explain(answer, self.source, self.describe(request))
+            raise explain(answer, self.source, self.describe(request, answer.raised))
         return answer.value
 
-    def describe(self, request: Request) -> str:
-        """The call as a student would write it, arrays by dtype and shape."""
+    def function(self, request: Request, raised: Raised | None = None, part: str = "") -> str:
+        """The function or class of the submission that a request is about, as it is written; of a pair the forward,
+        unless it came as far as the backward.
+
+        Args:
+            request: that was asked.
+            raised: what came of it.
+            part: which of the values that came back, in the message's words.
+        """
+        if request.step == "run":
+            return self._function_of_helper(request, raised)
+        if request.step not in PAIRS:
+            return request.name
+        backward = f"{request.name}_backward"
+        got_there = raised is not None and backward in (raised.called, raised.message.partition(" ")[0])
+        return backward if got_there or self.is_gradient(request, part) else f"{request.name}_forward"
+
+    def _function_of_helper(self, request: Request, raised: Raised | None) -> str:
+        """The one that raised, or that is named among the arguments, or else the first that the helper uses."""
+        named = [arg for arg in request.args if isinstance(arg, str)]
+        used = helper(self.assignment.folder, request.name).uses
+        likely = [raised.called if raised else None, *named, *(f"{name}_forward" for name in named), *used]
+        return next((name for name in likely if name in self.assignment.public_names), "")
+
+    def is_gradient(self, request: Request, part: str) -> bool:
+        """Whether a part of a request's value, named as in messages, is a gradient."""
+        if request.step in PAIRS:
+            return part.partition(" ")[0] in self._spec(request.name)["gradients"]
+        return part.startswith(GRADIENT)
+
+    def describe(self, request: Request, raised: Raised | None = None, part: str = "") -> str:
+        """The call as a student would write it, arrays by dtype and shape: the backward one where it came as far, with
+        the forward one that led there. See `function` for the arguments."""
+        name = self.function(request, raised, part)
+        if request.step not in PAIRS or not name.endswith("_backward"):
+            return self._described(request)
+        names = ", ".join(_parameters(getattr(self.signatures, name, None)))
+        return f"{name}({names}), after {self._described(request)}"
+
+    def _described(self, request: Request) -> str:
         function = getattr(self.signatures, _function_name(self.signatures, request), None)
         if request.step == "value":
             return request.name
         if request.step == "run":
-            return f"the check's helper {request.name}({_arguments(None, request.args, request.kwargs)})"
+            return self._described_helper(request)
         if request.step == "network":
             return f"{request.name}({_arguments(None, request.args, request.kwargs)})"
         if request.step == "module":
@@ -147,6 +199,16 @@ class Door:
         if request.step == "interleaved":
             return "; ".join(f"{name}({_arguments(function, args, request.kwargs)})" for args in request.args)
         return f"{name}({_arguments(function, request.args, request.kwargs)})"
+
+    def _described_helper(self, request: Request) -> str:
+        """The student's function that a helper only passes its arguments on to; else what the helper does."""
+        found = helper(self.assignment.folder, request.name)
+        name, rest = self.function(request), request.args[len(found.parameters) :]
+        if found.passes_on and name:
+            return f"{name}({_arguments(getattr(self.signatures, name, None), rest, request.kwargs)})"
+        given = dict(zip(found.parameters, request.args, strict=False)) | request.kwargs
+        named = [f"{key}={_brief(item)}" for key, item in given.items() if key not in INNER]
+        return f"{found.says}: {', '.join([*named, *map(_brief, rest)])}"
 
     def parameter(self, request: Request, path: str) -> str:
         """`"1.weight"` as the function's author calls it: `w['weight']`."""

@@ -32,9 +32,11 @@ class Expect:
         closeness = Closeness(tol)
         if found := compare(got, expected, what, closeness):
             table = beside(*found.values, found.differs) if found.values else ""
-            raise CheckFailed(found.text, rung=found.rung, call=self._call(), differs=found.differs, beside=table)
+            raise CheckFailed(
+                found.text, rung=found.rung, call=self._call(what), differs=found.differs, beside=table, part=what
+            )
         if slips(got, expected, closeness):
-            self.student.note(f"{self._call()}\n{what} {SINGLE_NOTE}")
+            self.student.note(f"{self._call(what)}\n{what} {SINGLE_NOTE}")
 
     def array(self, got: Any, shape: tuple[int, ...], what: str = "the result") -> Any:
         """A finite, real array or tensor of this shape; returned as it is."""
@@ -76,5 +78,5 @@ class Expect:
 
         self.true(min(bdtr(seen, of, p), bdtrc(seen - 1, of, p)) > UNLIKELY, message)
 
-    def _call(self) -> str:
-        return self.student.describe(self.student.log[-1][0]) if self.student.log else ""
+    def _call(self, part: str = "") -> str:
+        return self.student.describe(self.student.log[-1][0], part=part) if self.student.log else ""

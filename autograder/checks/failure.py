@@ -16,11 +16,13 @@ class Evidence:
         rung: the rung of the ladder, or what else went wrong (raised, timeout, exit, …).
         differs: where values differ, for a picture.
         beside: yours and expected side by side; for checks alone that students can read.
+        part: which of the values that came back, in the message's words.
     """
 
     rung: str
     differs: np.ndarray | None = None
     beside: str = ""
+    part: str = ""
 
 
 class CheckFailed(SubmissionError):
@@ -32,6 +34,7 @@ class CheckFailed(SubmissionError):
         call: the call that it is about, as the student would write it.
         differs: see `Evidence`.
         beside: see `Evidence`.
+        part: see `Evidence`.
     """
 
     def __init__(
@@ -42,10 +45,11 @@ class CheckFailed(SubmissionError):
         call: str = "",
         differs: np.ndarray | None = None,
         beside: str = "",
+        part: str = "",
     ) -> None:
         super().__init__(f"{call}\n{message}" if call else message)
         self.text = message
-        self.evidence = Evidence(rung, differs, beside)
+        self.evidence = Evidence(rung, differs, beside, part)
 
 
 class Deferred(Exception):
@@ -61,12 +65,14 @@ class Raised:
         message: its text.
         line: the deepest line of the submission that it passed, None where there is none.
         function: the function of that line.
+        called: the function of the submission that was called from outside, and led there.
     """
 
     type: str
     message: str
     line: int | None
     function: str | None
+    called: str | None = None
 
     @classmethod
     def from_wire(cls, tree: Any) -> "Raised":
@@ -74,9 +80,13 @@ class Raised:
         fields = tree if isinstance(tree, dict) else {}
         text = {
             key: fields.get(key) if isinstance(fields.get(key), str) else None
-            for key in ("type", "message", "function")
+            for key in ("type", "message", "function", "called")
         }
         line = fields.get("line")
         return cls(
-            text["type"] or "Exception", text["message"] or "", line if type(line) is int else None, text["function"]
+            type=text["type"] or "Exception",
+            message=text["message"] or "",
+            line=line if type(line) is int else None,
+            function=text["function"],
+            called=text["called"],
         )

@@ -146,13 +146,19 @@ def explain(answer: Answer, source: Path, call: str) -> CheckFailed:
         told = f"Your code does {raised.message}, which is beyond every limit of this check."
         return CheckFailed(told, rung="cost", call=call)
     if raised.type == "ContractError":
-        return CheckFailed(f"{raised.message[:1].upper()}{raised.message[1:]}.", rung="structure", call=call)
+        return CheckFailed(f"{_sentence(raised.message, call)}.", rung="structure", call=call)
     if raised.type == "SyntaxError" and raised.message.startswith(LEFT_OUT):
         return CheckFailed(raised.message, rung="raised", call=call)
     if NO_MEMORY.search(f"{raised.type}: {raised.message}"):
         told = f"Your code asked for more memory than it may have{place(raised, source)}"
         return CheckFailed(told, rung="memory", call=call)
     return CheckFailed(f"It raised {_told(raised, source)}", rung="raised", call=call)
+
+
+def _sentence(text: str, call: str) -> str:
+    """With a capital, unless it begins with a name of the student's."""
+    first = text.partition(" ")[0]
+    return text if "_" in first or call.startswith(first) else f"{text[:1].upper()}{text[1:]}"
 
 
 def skipped_note(answer: Answer, source: Path) -> str:
@@ -209,12 +215,18 @@ def _text(raised: Raised, source: Path) -> str:
     return linecache.getline(str(source), raised.line).strip() if raised.line else ""
 
 
+def line_of(raised: Raised, source: Path) -> str:
+    """`line 7 of conv.py`, of a notebook `line 2 of the cell 5`; nothing where there is none."""
+    if raised.line is None:
+        return ""
+    cell = where(linecache.getlines(str(source)), raised.line)
+    return f"line {cell[1]} of the cell {cell[0]}" if cell else f"line {raised.line} of {source.name}"
+
+
 def place(raised: Raised, source: Path) -> str:
     """The line that an exception passed, and its text, each after a line end; nothing where there is none."""
     if raised.line is None:
         return ""
-    cell = where(linecache.getlines(str(source)), raised.line)
-    line = f"line {cell[1]} of the cell {cell[0]}" if cell else f"line {raised.line} of {source.name}"
-    line = f"\n  {line}" + (f", in {raised.function}" if raised.function else "")
+    line = f"\n  {line_of(raised, source)}" + (f", in {raised.function}" if raised.function else "")
     text = _text(raised, source)
     return f"{line}: {text[:120]}" if text else line

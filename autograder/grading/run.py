@@ -228,6 +228,9 @@ class _Grading:
             score=earned if outcome is Outcome.PASSED else 0.0,
             max_score=facts.weight,
             message=message,
+            rung=event.get("rung", ""),
+            function=event.get("function", ""),
+            place=event.get("place", ""),
             hint=event.get("hint"),
             diagnosis=event.get("diagnosis"),
             duration=event.get("duration", 0.0),
@@ -245,7 +248,7 @@ class _Grading:
         """A task that used what it must not earns nothing, whatever its checks say."""
         if line.task not in self.void or line.outcome is not Outcome.PASSED:
             return line
-        return replace(line, outcome=Outcome.FAILED, score=0.0, message=self.void[line.task])
+        return replace(line, outcome=Outcome.FAILED, score=0.0, message=self.void[line.task], rung="forbidden")
 
     def _missing(self, facts: CheckFacts, status: str) -> Line:
         """A check that never reported: blocked by the submission where it cannot be imported or read, else our

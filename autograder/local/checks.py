@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from autograder import results
 from autograder.assignment import Assignment, CheckFacts, points
 from autograder.checks import Door
 from autograder.errors import GraderError
@@ -17,6 +18,7 @@ from autograder.suite.plugin import DOOR, ChecksPlugin, check_name
 from autograder.suite.world import Case, World
 
 SEED = 0  # the same draws in every run: what failed a minute ago fails for the same numbers now
+OUTCOMES = {"passed": results.Outcome.PASSED, "failed": results.Outcome.FAILED}
 FOREVER = 1e9  # there is no end to a run at home, only to its calls
 
 
@@ -29,6 +31,8 @@ class Line:
         outcome: passed, failed or fault.
         message: for the student.
         rung: what went wrong, in one word.
+        function: of the work, where that shows.
+        place: where in it; see `results.Line`.
         beside: yours and expected, side by side.
         hint: what the known mistake means whose answer this is.
         picture: where values differ.
@@ -40,6 +44,8 @@ class Line:
     outcome: str
     message: str = ""
     rung: str = ""
+    function: str = ""
+    place: str = ""
     beside: str = ""
     hint: str = ""
     picture: list[list[float]] | None = None
@@ -56,6 +62,30 @@ class Line:
     def is_stub(self) -> bool:
         """Whether what it asks for is not written yet."""
         return self.rung == "stub"
+
+    @property
+    def shown(self) -> results.Line:
+        """As on the page of the grade."""
+        outcome = OUTCOMES.get(self.outcome, results.Outcome.FAULT)
+        return results.Line(
+            name=self.facts.title,
+            number=self.facts.number,
+            task=self.facts.task,
+            kind=self.facts.kind,
+            outcome=outcome,
+            score=self.facts.weight if self.passed else 0.0,
+            max_score=self.facts.weight,
+            message=f"{self.message}\n\n{self.beside}".strip() if self.beside else self.message,
+            rung=self.rung,
+            function=self.function,
+            place=self.place,
+            hint=self.hint or None,
+            duration=self.duration,
+            cases=self.cases,
+            failed_cases=self.failed_cases,
+            picture=self.picture,
+            check=self.facts.name,
+        )
 
 
 @dataclass
@@ -174,6 +204,8 @@ def _line(facts: CheckFacts, found: dict[str, Any]) -> Line:
         outcome=found["outcome"],
         message=found["message"],
         rung=found["rung"],
+        function=found["function"],
+        place=found["place"],
         beside=found["beside"],
         hint=found["hint"] or "",
         picture=found["picture"],

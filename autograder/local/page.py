@@ -11,14 +11,12 @@ import pytest
 import torch
 
 from autograder.assignment import QUIZ
-from autograder.local.checks import SEED, Line, Ran
+from autograder.local.checks import SEED, Ran
 from autograder.local.terminal import hidden_points
 from autograder.local.work import Work
-from autograder.results import Line as Shown
-from autograder.results import Outcome, Run
+from autograder.results import Line, Outcome, Run
 from autograder.results.page import write_report
 
-OUTCOMES = {"passed": Outcome.PASSED, "failed": Outcome.FAILED}
 LATER = "These run when you hand in: the same functions with other sizes, and their gradients."
 LATER_QUIZ = "Whether the answers are right, grading says."
 
@@ -46,11 +44,11 @@ def write_page(work: Work, ran: Ran, quiz: dict[str, str], folder: Path, started
     return write_report(run, folder)
 
 
-def _lines(work: Work, ran: Ran, quiz: dict[str, str]) -> Iterable[Shown]:
+def _lines(work: Work, ran: Ran, quiz: dict[str, str]) -> Iterable[Line]:
     """Of each task its public checks, and one line for all hidden ones."""
     hidden = hidden_points(work.assignment)
     for task in work.assignment.tasks:
-        yield from (_shown(line) for line in ran.lines.values() if line.facts.task == task)
+        yield from (line.shown for line in ran.lines.values() if line.facts.task == task)
         if task in hidden:
             yield _later(task, hidden[task], LATER)
     if QUIZ in hidden:
@@ -58,27 +56,6 @@ def _lines(work: Work, ran: Ran, quiz: dict[str, str]) -> Iterable[Shown]:
         yield _later(QUIZ, hidden[QUIZ], f"{told}." if told else LATER_QUIZ)
 
 
-def _later(task: str, points: float, message: str) -> Shown:
+def _later(task: str, points: float, message: str) -> Line:
     name = "the quiz" if task == QUIZ else "hidden checks"
-    return Shown(name, "", task, "agreement", Outcome.DEFERRED, 0.0, points, message)
-
-
-def _shown(line: Line) -> Shown:
-    facts = line.facts
-    outcome = OUTCOMES.get(line.outcome, Outcome.FAULT)
-    return Shown(
-        name=facts.title,
-        number=facts.number,
-        task=facts.task,
-        kind=facts.kind,
-        outcome=outcome,
-        score=facts.weight if outcome is Outcome.PASSED else 0.0,
-        max_score=facts.weight,
-        message=f"{line.message}\n\n{line.beside}".strip() if line.beside else line.message,
-        hint=line.hint or None,
-        duration=line.duration,
-        cases=line.cases,
-        failed_cases=line.failed_cases,
-        picture=line.picture,
-        check=facts.name,
-    )
+    return Line(name, "", task, "agreement", Outcome.DEFERRED, 0.0, points, message)

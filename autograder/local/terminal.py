@@ -3,17 +3,19 @@
 import json
 import os
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from autograder.assignment import QUIZ, Assignment, CheckFacts
 from autograder.local.checks import Line, Ran
 from autograder.local.work import Work
+from autograder.results import cause_of
 
 UNTOUCHED, RIGHT, WRONG = "·", "✓", "✗"
 COLOURS = {RIGHT: "32", WRONG: "31", "!": "35", UNTOUCHED: "2", "bold": "1", "hint": "36", "note": "33"}
 SLOW = 1.0  # seconds from which on they are told
+AS_BEFORE = "As in {}, which is to be mended first; `check.py {}` shows this one alone."
 FACTS = "points.json"  # beside the public checks: what the hidden ones of each task are worth
 
 
@@ -30,6 +32,7 @@ class Terminal:
         self.assignment, self.checks, self.stream = assignment, checks, stream
         self.hidden = hidden_points(assignment)
         self._task = ""
+        self._causes: dict[Hashable, Line] = {}
         self._live = stream.isatty()
         self._colour = self._live and "NO_COLOR" not in os.environ
         if self._colour and os.name == "nt":
@@ -73,6 +76,10 @@ class Terminal:
         if line.is_stub:
             return  # its sign says so, and the summary what is not written
         indent = " " * 8
+        first = line if line.passed else self._causes.setdefault(cause_of(line.shown), line)
+        if first is not line:
+            self.say(indent + AS_BEFORE.format(*(each.facts.number or each.facts.name for each in (first, line))))
+            return
         for text in (line.message, line.beside):
             if text:
                 self.say(indent + text.replace("\n", f"\n{indent}"))

@@ -4,19 +4,11 @@
 is not known here.
 """
 
+from autograder.results._causes import cause_of
 from autograder.results._file import FILE_NAME, load_results, write_results
-from autograder.results._model import (
-    Line,
-    Outcome,
-    Run,
-    Standing,
-    are_points,
-    merged,
-    opening,
-    shown,
-    summary,
-    to_gradescope,
-)
+from autograder.results._gradescope import to_gradescope
+from autograder.results._model import Line, Outcome, Run, Standing, merged, shown
+from autograder.results._words import are_points, opening, summary
 
 __all__ = [
     "FILE_NAME",
@@ -25,6 +17,7 @@ __all__ = [
     "Run",
     "Standing",
     "are_points",
+    "cause_of",
     "load_results",
     "merged",
     "opening",

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from autograder.errors import GraderError, UsageError
 from autograder.plain import write_whole
-from autograder.results._model import GRADESCOPE_KEYS, Run, to_gradescope
+from autograder.results._gradescope import GRADESCOPE_KEYS, to_gradescope
+from autograder.results._model import Run
 
 FILE_NAME = "results.json"
 

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from autograder import __version__
 from autograder.errors import GraderError, UsageError
 from autograder.plain import clean, cut, fits, types_of
 
@@ -19,7 +18,6 @@ SCHEMA_VERSION = 1
 MESSAGE_CHARS = 4_000  # of one check; a traceback of the student's own is shorter than that
 OUTPUT_CHARS = 92_000  # of all checks together: beyond 100,000 characters the platform cuts
 STATUSES = ("graded", "unreadable", "fault")
-NOT_FINAL = "The grader failed, not you. This score is not final: please tell the course staff, who can regrade it."
 OUR_FAULT = "A fault in the grader kept this check from running. It is not your fault; the course staff can regrade it."
 
 
@@ -52,6 +50,9 @@ class Line:
         score: points earned; 0 unless passed.
         max_score: points to be had.
         message: for the student; for a fault, for us.
+        rung: what went wrong, in one word, such as stub, raised, shape, value, cost; empty where nothing did.
+        function: of the submission, where that shows.
+        place: `gradient` where that is wrong; of an exception its kind and line; of a stub its name.
         hint: what the known mistake that was recognised means.
         diagnosis: that mistake's name.
         duration: seconds.
@@ -76,6 +77,9 @@ class Line:
     score: float
     max_score: float
     message: str
+    rung: str = ""
+    function: str = ""
+    place: str = ""
     hint: str | None = None
     diagnosis: str | None = None
     duration: float = 0.0
@@ -124,7 +128,7 @@ class Run:
         confinement: the protections in force.
         started: ISO 8601, UTC.
         duration: seconds.
-        lines: every check of the assignment, whatever happened.
+        lines: every check of the assignment, whatever happened, in the order of their numbers.
         reason: why the run ended early, or None.
         status: graded; unreadable (nothing that could be graded); fault (ours: to be regraded).
         notes: remarks for the student about what was handed in.
@@ -154,6 +158,7 @@ class Run:
 
     def __post_init__(self) -> None:
         _clean_fields(self, keep=("lines", "leaderboard"))
+        object.__setattr__(self, "lines", tuple(sorted(self.lines, key=_by_number)))
         if self.status not in STATUSES:
             raise GraderError(f"a run cannot have the status {self.status!r}, only {', '.join(STATUSES)}")
 
@@ -218,6 +223,12 @@ class Run:
             raise GraderError(f"these are no results of Deepgrade's: {type(error).__name__}: {error}") from error
 
 
+def _by_number(line: Line) -> tuple[bool, list[tuple[int, str]]]:
+    """2.9 before 2.10; what has no number comes last, in its own order."""
+    parts = line.number.split(".")
+    return not line.number, [(int(part) if part.isdecimal() else 0, part) for part in parts]
+
+
 def shown(run: Run) -> Run:
     """The run as a student may see it: hidden errors and faults of ours without details, messages cut to length."""
     per_line = min(MESSAGE_CHARS, OUTPUT_CHARS // max(1, len(run.lines)))
@@ -228,104 +239,12 @@ def shown(run: Run) -> Run:
 
 def _shown_line(line: Line, chars: int) -> Line:
     secret: dict[str, Any] = {"hint": None, "diagnosis": None, "figures": {}, "picture": None}
+    secret |= {"rung": "", "function": "", "place": ""}
     if line.outcome is Outcome.FAULT:
         return replace(line, message=OUR_FAULT, **secret)
     if line.hide_errors is not None and line.outcome is not Outcome.PASSED:
         return replace(line, message=cut(line.hide_errors, chars), **secret)
     return replace(line, message=cut(line.message, chars), hint=line.hint and cut(line.hint, chars))
-
-
-def to_gradescope(run: Run) -> dict[str, Any]:
-    """The run as Gradescope's results.json, and nothing in it that a student may not read.
-
-    Returns:
-        Plain values, valid against autograder/results/results.schema.json.
-    """
-    run = shown(run)
-    per_line = OUTPUT_CHARS // max(1, len(run.lines))
-    result = {
-        "score": run.score,
-        "execution_time": round(run.duration, 2),
-        "output": summary(run),
-        "output_format": "text",
-        "test_output_format": "text",
-        "test_name_format": "text",
-        "visibility": "visible",
-        "stdout_visibility": "hidden",
-        "extra_data": _extra(run, ("lines", "leaderboard"))
-        | {"schema_version": SCHEMA_VERSION, "deepgrade": __version__},
-        "tests": [_test(line, per_line) for line in run.lines],
-    }
-    if run.leaderboard:
-        result["leaderboard"] = [asdict(entry) for entry in run.leaderboard]
-    return result
-
-
-GRADESCOPE_KEYS = ("name", "number", "score", "max_score", "visibility", "tags")
-
-
-def _test(line: Line, chars: int) -> dict[str, Any]:
-    return {
-        "name": line.name,
-        "number": line.number,
-        "score": line.score,
-        "max_score": line.max_score,
-        "status": "passed" if line.outcome is Outcome.PASSED else "failed",
-        "output": cut(told(line), chars),
-        "visibility": line.visibility,
-        "tags": list(line.tags),
-        "extra_data": _extra(line, GRADESCOPE_KEYS),
-    }
-
-
-def _extra(thing: Line | Run, without: tuple[str, ...]) -> dict[str, Any]:
-    """What the platform has no place for."""
-    return {item.name: clean(getattr(thing, item.name)) for item in fields(thing) if item.name not in without}
-
-
-def opening(line: Line) -> str:
-    """How a check ended, where more is to be said than passed or failed; else nothing."""
-    still = f"{line.max_score:g} {'point' if line.max_score == 1 else 'points'} can still be added."
-    return {
-        Outcome.BLOCKED: "" if line.message else "Not run.",
-        Outcome.DEFERRED: f"Not measured yet: {still}",
-        Outcome.INCONCLUSIVE: f"Not measured, this machine was too unsteady for a verdict: {still}",
-    }.get(line.outcome, "")
-
-
-def told(line: Line) -> str:
-    """What a student reads below a check: how it ended where that is not plain, the message, the hint."""
-    hint = f"Hint: {line.hint}" if line.hint else ""
-    return "\n".join(part for part in (opening(line), line.message, hint) if part)
-
-
-def summary(run: Run) -> str:
-    """What happened, and who is to act where the run ended early. No total while a check is withheld."""
-    notes = [f"Note: {note}" for note in run.notes]
-    if run.status == "unreadable":
-        return "\n".join(["Nothing could be graded, because of what was handed in:", run.reason or "", *notes])
-    if run.has_fault:
-        return "\n".join([NOT_FINAL, *notes])
-    if run.reason:
-        return "\n".join(["Your code could not be used, so no check could be run:", run.reason, *notes])
-    return "\n".join([_verdict(run), *notes])
-
-
-def are_points(number: float) -> str:
-    """`1 point is`, `2.5 points are`."""
-    return f"{number:g} point{' is' if number == 1 else 's are'}"
-
-
-def _verdict(run: Run) -> str:
-    if any(line.visibility != "visible" for line in run.lines):
-        return f"{run.submission_name} was graded. Some checks are shown later, so this is not the whole result."
-    open_lines = sum(line.outcome is not Outcome.PASSED and not line.outcome.is_pending for line in run.lines)
-    parts = [
-        f"{run.submission_name} was graded: {run.score:g} of {run.max_score:g} points.",
-        f"{open_lines} of {len(run.lines)} checks did not pass; each says why." if open_lines else "",
-        f"{are_points(run.pending)} not measured yet." if run.pending else "",
-    ]
-    return " ".join(part for part in parts if part)
 
 
 def merged(run: Run, later: Run) -> Run:

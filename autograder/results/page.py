@@ -16,7 +16,9 @@ from markupsafe import Markup
 
 from autograder.plain import write_whole
 from autograder.results import signs, svg
-from autograder.results._model import Line, Outcome, Run, opening, shown, summary
+from autograder.results._causes import Stage, causes, counted
+from autograder.results._model import Line, Outcome, Run, shown
+from autograder.results._words import FOLLOWS, opening, states, summary
 
 FILE_NAME = "report.html"
 
@@ -43,12 +45,19 @@ def page(run: Run, *, reveal: bool = False) -> str:
     run = shown(run)
     lines = tuple(line for line in run.lines if reveal or line.visibility == "visible")
     visible = replace(run, lines=lines)
-    tasks = [Task(run.title_of(name), group) for name, group in visible.by_task().items()]
+    found = [cause for cause in causes(lines) if not (run.reason and cause.stage is Stage.NOT_RUN)]
+    cause_of = {id(line): position for position, cause in enumerate(found, 1) for line in cause.lines}
+    tasks = [
+        Task(run.title_of(name), tuple((line, cause_of.get(id(line), 0)) for line in group))
+        for name, group in visible.by_task().items()
+    ]
     text: str = _template().render(
         run=visible,
         withheld=len(run.lines) - len(lines),
         summary=summary(run if len(lines) < len(run.lines) else replace(visible, lines=_as_visible(lines))),
         tasks=tasks,
+        causes=found,
+        follows=FOLLOWS,
         tally=_tally(lines),
         unmeasured=[line for line in lines if line.outcome.is_pending],
         ring=svg.ring_svg(visible.score, visible.pending, visible.max_score),
@@ -62,10 +71,15 @@ def _as_visible(lines: tuple[Line, ...]) -> tuple[Line, ...]:
 
 @dataclass(frozen=True)
 class Task:
-    """A task on the page: its title and its checks."""
+    """A task on the page: its title and its checks, each with the number of the cause that it was lost for, or 0."""
 
     title: str
-    lines: tuple[Line, ...]
+    rows: tuple[tuple[Line, int], ...]
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """Its checks."""
+        return tuple(line for line, _ in self.rows)
 
     @property
     def score(self) -> float:
@@ -76,6 +90,17 @@ class Task:
     def max_score(self) -> float:
         """Points to be had."""
         return sum(line.max_score for line in self.lines)
+
+    @property
+    def sign(self) -> signs.Sign:
+        """Passed if everything is, pending if the rest is still to be measured, else as the first lost check ended."""
+        by_outcome = sorted(self.lines, key=lambda line: (line.outcome is Outcome.PASSED, line.outcome.is_pending))
+        return signs.sign(next((line for line in by_outcome if signs.sign(line).key != "passed"), by_outcome[0]))
+
+    @property
+    def states(self) -> str:
+        """How it stands, in few words."""
+        return ", ".join(states(self.lines)) or f"{counted(len(self.rows), 'check')} passed"
 
     @property
     def share(self) -> float:

@@ -1,4 +1,4 @@
-"""The results on a terminal, for who grades: a live count, then a table by task and what each lost check says."""
+"""The results on a terminal, for who grades: a live count, then a table by task, and what to mend, cause by cause."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from autograder.results._model import Line, Outcome, Run, are_points, opening
+from autograder.results._causes import Cause, Stage, causes
+from autograder.results._model import Line, Outcome, Run
+from autograder.results._words import FOLLOWS, are_points, opening
 from autograder.results.signs import SIGNS, points, sign
 
 
@@ -61,9 +63,12 @@ def show(run: Run, console: Console, files: Sequence[Path] = ()) -> None:
     """
     if not _came_to_nothing(run):
         console.print(_table(run))
-    for line in (line for lines in run.by_task().values() for line in lines):
-        if line.outcome is not Outcome.PASSED and not (run.reason and line.outcome is Outcome.BLOCKED):
-            _explain(line, console)
+    for cause in causes(run.lines):
+        if not (run.reason and cause.stage is Stage.NOT_RUN):
+            _explain(cause, console)
+    for line in run.lines:
+        if line.outcome.is_pending:
+            _say(line, console, f"{line.number} {line.name}", [opening(line), line.message])
     for note in run.notes:
         console.print(Text(f"Note: {note}", style="yellow"))
     if run.has_fault or run.reason:
@@ -101,16 +106,23 @@ def _ended(line: Line) -> tuple[Text, Text]:
     return Text(took), Text(f"{shown.symbol} {shown.word}", style=shown.colour)
 
 
-def _explain(line: Line, console: Console) -> None:
-    """What a lost check says, and the hint."""
+def _explain(cause: Cause, console: Console) -> None:
+    """What to mend, which checks it fails, and what the first of them says."""
+    first, *others = cause.lines
+    name = f"{first.number} {first.name}".strip()
+    numbers = ", ".join(line.number or line.name for line in cause.lines)
+    size = f"{cause.size}: {numbers if others else name}"
+    follows = FOLLOWS.format(cause.follows) if cause.follows else ""
+    said = first.message if first.message != cause.title else ""
+    _say(first, console, cause.title, [size, follows, name if others else "", opening(first), said])
+
+
+def _say(line: Line, console: Console, head: str, parts: Sequence[str]) -> None:
     shown = sign(line)
-    head = " ".join(part for part in (shown.symbol, line.number, line.name) if part)
-    console.print(Text(head, style=f"bold {shown.colour}"), soft_wrap=True)
-    for part in (opening(line), line.message):
+    console.print(Text(f"{shown.symbol} {head.strip()}", style=f"bold {shown.colour}"), soft_wrap=True)
+    for part in parts:
         if part:
             console.print(Padding(Text(part), (0, 0, 0, 4), expand=False))
-    if line.hint:
-        console.print(Padding(Text(f"Hint: {line.hint}", style="cyan"), (0, 0, 0, 4), expand=False))
     console.print()
 
 

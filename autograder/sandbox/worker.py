@@ -105,21 +105,22 @@ def readable(path: str) -> bool:
 
 
 def describe(error: BaseException, path: str) -> dict[str, Any]:
-    """An exception as plain data: type, message, and the deepest line in the submission's file."""
+    """An exception as plain data: type, message, the deepest line in the submission's file and its function, and the
+    function that was called from outside of it."""
     if isinstance(error, ContractError | wire.WireError | RecordingError):
         kind = "RecordingError" if isinstance(error, RecordingError) else "ContractError"
         return {"type": kind, "message": str(error), "line": None, "function": None}
-    line, function = None, None
+    line, function, called = None, None, None
     if isinstance(error, SyntaxError) and error.filename == path:
         line = error.lineno
     else:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
         if frames:
-            line, function = frames[-1].lineno, frames[-1].name
+            line, function, called = frames[-1].lineno, frames[-1].name, frames[0].name
     kind, message = type(error).__name__[:100], _text(error)
     if REFUSED and "TorchScript" in message:
         kind, message = AbsentError.__name__, REFUSED[-1]
-    return {"type": kind, "message": message, "line": line, "function": function}
+    return {"type": kind, "message": message, "line": line, "function": function, "called": called}
 
 
 def _text(error: BaseException) -> str:

@@ -67,6 +67,8 @@ def merged(cases: list[Case]) -> dict[str, Any]:
         "outcome": worst,
         "message": _message(shown, len(bad), len(cases)) or next((case.message for case in cases if case.message), ""),
         "rung": shown.rung,
+        "function": shown.function,
+        "place": shown.place,
         "diagnosis": shown.diagnosis.name if shown.diagnosis else None,
         "hint": shown.diagnosis.hint if shown.diagnosis else None,
         "score": sum(scores) / len(cases) if scores else None,

@@ -21,6 +21,7 @@ from autograder.checks import (
     KeepsDtype,
     Runner,
 )
+from autograder.checks.blame import blame
 from autograder.checks.cost import Cost
 from autograder.checks.failure import Deferred
 from autograder.checks.networks import Networks
@@ -260,37 +261,24 @@ class ChecksPlugin:
         return self._failed(item, CheckFailed(UNUSABLE, rung="type"))
 
     def _failed(self, item: pytest.Item, error: CheckFailed) -> dict[str, Any]:
-        differs = error.evidence.differs
+        differs, door = error.evidence.differs, item.stash.get(DOOR, None)
         if error.evidence.rung == "forbidden" and (task := _task(item)) is not None:
             self.void.setdefault(task, str(error))  # nothing of the task counts, whatever else passes
         return {
             "outcome": "failed",
-            "message": str(error) + self._mutation_note(item),
+            "message": f"{error}\n{door.written_note() if door else ''}".rstrip("\n"),
             "rung": error.evidence.rung,
             "diagnosis": self._diagnose(item, error.evidence.rung) if error.evidence.rung not in UNDIAGNOSED else None,
             "differs": None if differs is None or differs.ndim == 0 else differs,
             "beside": error.evidence.beside if _is_public(item) else "",
+            **vars(blame(door, error.evidence)),
         }
 
     def _notes(self, item: pytest.Item) -> str:
         """What the author of a right answer should hear all the same."""
         door = item.stash.get(DOOR, None)
-        notes = list(door.notes[:1]) if door is not None else []
-        if mutation := self._mutation_note(item).strip():
-            notes.append(mutation)
-        return "\n".join(notes)
-
-    def _mutation_note(self, item: pytest.Item) -> str:
-        door = item.stash.get(DOOR, None)
-        for request, answer in door.log if door is not None else ():
-            if door is not None:
-                # A worker may claim anything here: only names of arguments that were sent are repeated.
-                sent = {*map(str, range(len(request.args))), *request.kwargs}
-                names = ", ".join(door.parameter(request, name) for name in answer.mutated if name in sent)
-                if not names:
-                    continue
-                return f"\nNote: your code writes into its argument {names}. The caller still needs it: work on a copy."
-        return ""
+        notes = [*door.notes[:1], door.written_note()] if door is not None else []
+        return "\n".join(note for note in notes if note)
 
     def _diagnose(self, item: pytest.Item, rung: str) -> Mistake | None:
         door, marker = item.stash.get(DOOR, None), item.get_closest_marker("task")

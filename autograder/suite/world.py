@@ -25,6 +25,7 @@ class Case:
         score: points set by the check itself, None for all or nothing.
         differs: where values differ, as nested lists, for a picture.
         beside: yours and expected side by side, of a public check.
+        function, place: see `checks.blame.Blame`.
     """
 
     outcome: str
@@ -36,6 +37,8 @@ class Case:
     duration: float = 0.0
     differs: Any = None
     beside: str = ""
+    function: str = ""
+    place: str = ""
     leaderboard: tuple[str, Any, str] | None = None
     figures: dict[str, Any] = field(default_factory=dict)
 
