@@ -8,8 +8,9 @@ from autograder.results import Line, Outcome, Run, Standing
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)> {{ 7 * 7 }} [red]markup[/] & \"quotes\" 'too'"
 
 PICTURE = [
-    [0.0 if (x - 6) ** 2 + (y - 5) ** 2 > 18 else round(0.2 + 0.06 * (x + y), 3) for x in range(14)] for y in range(11)
+    [0.0 if (x - 6) ** 2 + (y - 5) ** 2 > 18 else (0.5 if x > 5 else -0.5) for x in range(14)] for y in range(11)
 ]
+PICTURE[5][6] = 1.0
 COST = [
     {"name": "dispatched operations", "value": 10_243, "reference": 12, "limit": 120},
     {"name": "largest tensor", "value": 1_843_200, "reference": 1_536_000, "limit": 4_608_000, "unit": "bytes"},
@@ -63,8 +64,9 @@ def sample_lines() -> tuple[Line, ...]:
             number="2.1",
             message="conv2d_backward(dout of shape (2, 4, 4, 6), cache)\ndw: 61 of 154 values differ; the worst, at "
             "(3, 1, 2, 0), is off by 4.2. Only index 3 along axis 0 is affected.\n"
-            "(Case uneven; 2 of 3 cases do not pass.)",
+            "(Case “uneven”: 2 of 3 cases fail.)",
             picture=PICTURE,
+            pictured="dw, at [3, 1, :, :]: axis 2 down, axis 3 across. + is too large, − is too small.",
             cases=3,
             failed_cases=2,
             duration=0.24,

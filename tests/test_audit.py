@@ -158,8 +158,8 @@ FOUND = {
     },
     "a mistake that loses less than it says": {"mistake claims-too-much": "passes test_layer"},
     "a mistake that loses another check": {
-        "mistake claims-another": "passes test_layer; loses test_scale (test_scale: scale_forward(x=float64[5, 3], "
-        "w=float64[3]) dw of scale_backward: 3 of 3 values differ"
+        "mistake claims-another": "passes test_layer; loses test_scale (test_scale: scale_backward(dout, cache), after "
+        "scale_forward(x=float64[5, 3], w=float64[3]) dw: 3 of 3 values differ"
     },
     "a mistake that is none": {"mistake is-none": "passes test_scale"},
     "a hostile submission that earns what it does not solve": {
@@ -198,7 +198,7 @@ def test_the_report_counts_and_names_exceptions(damage: tuple[Audit, list[Verdic
     shown = io.StringIO()
     assert show_audit(replayed, Console(file=shown, width=120), "claims", messages=True, matrix=True) == 2
     text = shown.getvalue()
-    assert "mistake claims-another (seed 1): passes test_layer; loses test_scale (test_scale: scale_forward(" in text
+    assert "mistake claims-another (seed 1): passes test_layer; loses test_scale (test_scale: scale_backward(" in text
     assert "[claims-too-much] It loses one of the two." in text
     crosses = {line.split()[0]: line.count("×") for line in text.splitlines() if "×" in line}
     assert crosses == {"claims-too-much": 1, "claims-another": 1}
@@ -275,9 +275,7 @@ def test_a_fixture_that_only_pytest_can_miss_is_named_with_its_file(course: Path
     damaged(course, HIDDEN, "(agrees, draw, shape)", "(agrees, drawn, shape)")
     found = problems(audit("mini", course).run())
     told = "there is no fixture 'drawn' (hidden/test_hidden.py)"
-    assert found == {
-        "reference solution": f"fault: FixtureLookupError: {told}\n(Case vector; 2 of 2 cases do not pass.)"
-    }
+    assert found == {"reference solution": f"fault: FixtureLookupError: {told}\n(Case “vector”: 2 of 2 cases fail.)"}
 
 
 @pytest.mark.parametrize("steadies", [1, 2, None])

@@ -112,7 +112,12 @@ WRONG = {  # what is changed, the check that must fail, and what its message mus
         "test_double",
         "is an object of type Liar",
     ),
-    "a wrong gradient": ("(dout * x).sum(axis=0)", "(dout * x).max(axis=0)", "test_scale", "dw of scale_backward"),
+    "a wrong gradient": (
+        "(dout * x).sum(axis=0)",
+        "(dout * x).max(axis=0)",
+        "test_scale",
+        "scale_backward(dout, cache), after scale_forward(x=float64[5, 3], w=float64[3])\ndw: ",
+    ),
     "too few gradients": ("dout * w, (dout * x).sum(axis=0)", "dout * w", "test_scale", "must return (dx, dw)"),
     "no graph": ("return x @ w", "return (x @ w).detach()", "test_affine", "cut off from autograd"),
     "another parameter": ("self.fc = nn.Linear", "self.lin = nn.Linear", "test_layer", "it lacks fc.weight"),
@@ -143,7 +148,7 @@ def test_an_unknown_mistake_is_not_guessed_at(graded: Grade) -> None:
 def test_cases_of_a_check_are_one_line_that_says_how_many_failed(graded: Grade) -> None:
     line = line_of(graded(changed("return 2 * x", "return 2 * x if x.ndim == 1 else x")), "test_double")
     assert (line.cases, line.failed_cases, line.score) == (2, 1, 0)
-    assert "Case matrix; 1 of 2 cases do not pass" in line.message
+    assert "Case “matrix”: 1 of 2 cases fails" in line.message
 
 
 def test_writing_into_an_argument_is_told_and_costs_nothing(graded: Grade) -> None:

@@ -312,7 +312,7 @@ def test_only_the_command_line_knows_of_classes() -> None:
         ("results", {"errors", "plain"}),
         ("sandbox", {"errors"}),
         ("proof", {"errors", "sandbox"}),
-        ("checks", {"assignment", "errors", "proof", "sandbox", "submission"}),
+        ("checks", {"assignment", "errors", "proof", "sandbox", "submission", "syntax"}),
         ("suite", {"assignment", "checks", "errors", "proof", "sandbox"}),
         ("classes", {"assignment", "errors", "grading", "plain", "release", "results", "starter", "submission"}),
         (

@@ -363,7 +363,7 @@ def test_an_entry_for_the_leaderboard_is_in_the_results(runs: dict[str, Run]) ->
 def test_cases_are_one_line(runs: dict[str, Run]) -> None:
     line = line_of(runs["solved"], "test_scores_then_fails")
     assert (line.cases, line.failed_cases) == (2, 1)
-    assert "(Case does not; 1 of 2 cases do not pass.)" in line.message
+    assert "(Case “does not”: 1 of 2 cases fails.)" in line.message
 
 
 def test_the_cases_of_a_check_share_a_worker(runs: dict[str, Run]) -> None:

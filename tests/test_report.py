@@ -195,16 +195,20 @@ def drawn(picture: str) -> list[ElementTree.Element]:
     return list(root)
 
 
-def test_a_heat_map_has_a_cell_for_each_value_that_differs() -> None:
-    cells = drawn(svg.heatmap_svg([[0, 0.5, 1], [0, 0, 0.25]]))[1:]
-    assert [(cell.get("x"), cell.get("y")) for cell in cells] == [("12.5", "0.5"), ("24.5", "0.5"), ("24.5", "12.5")]
-    opacities = [float(re.findall(r"fill-opacity:([\d.]+)", cell.get("style", ""))[0]) for cell in cells]
-    assert opacities[2] < opacities[0] < opacities[1] == 1
+def test_a_picture_has_a_square_for_each_value_that_differs_its_side_and_a_frame_around_the_worst() -> None:
+    parts = drawn(svg.squares_svg([[0, 0.5, -1], [0, 0, 0.25]]))
+    squares = [part for part in parts[1:] if part.tag == "rect" and "fill:none" not in part.get("style", "")]
+    assert [(each.get("x"), each.get("y")) for each in squares] == [("12", "0"), ("24", "0"), ("24", "12")]
+    assert [re.findall(r"--(\w+)", each.get("style", ""))[0] for each in squares] == ["bad", "pending", "bad"]
+    frames = [part for part in parts if part.tag == "rect" and "fill:none" in part.get("style", "")]
+    assert [(each.get("x"), each.get("y")) for each in frames] == [("24", "0")]
+    signs = next(part for part in parts if "stroke-width:1.5" in part.get("style", ""))
+    assert (signs.get("d", "").count("h"), signs.get("d", "").count("v")) == (2, 1)  # a plus and a minus
 
 
 @pytest.mark.parametrize("rows", [[], [[]], [[0.0]], [[math.nan, None, "x", 7, -3]], [[1.0] * 32] * 32])
-def test_a_heat_map_of_anything_is_well_formed(rows: Any) -> None:
-    drawn(svg.heatmap_svg(rows))
+def test_a_picture_of_anything_is_well_formed(rows: Any) -> None:
+    drawn(svg.squares_svg(rows))
 
 
 def widths(picture: str) -> list[float]:

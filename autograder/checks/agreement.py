@@ -139,7 +139,7 @@ class Agrees:
             closeness = replace(general, gradient=gradient)
             if found := compare(mine, theirs, label, closeness):
                 call = self.student.describe(request, part=label)
-                raise CheckFailed(found.text, rung=found.rung, call=call, differs=found.differs, part=label)
+                raise CheckFailed(found.text, rung=found.rung, call=call, picture=found.picture, part=label)
             if slips(mine, theirs, closeness):
                 self.student.note(f"{self.student.describe(request, part=label)}\n{label} {SINGLE_NOTE}")
 
@@ -166,7 +166,7 @@ def parts(door: Door, request: Request, got: Any, expected: Any) -> Iterator[tup
     if request.step == "interleaved":
         calls = got if isinstance(got, list) and len(got) == len(expected) else [None] * len(expected)
         for number, (one, right) in enumerate(zip(calls, expected, strict=True), 1):
-            for label, *rest in _parts_of_pair(request.name, one, right):
+            for label, *rest in _parts_of_pair(one, right):
                 yield (f"{label}, call {number} of {len(expected)} (all forwards ran before the first backward)", *rest)
         return
     mine = got if isinstance(got, dict) else {}
@@ -176,7 +176,7 @@ def parts(door: Door, request: Request, got: Any, expected: Any) -> Iterator[tup
             yield f"what is in {door.parameter(request, key)} after the call", _item(mine, "written", key), value, False
         return
     if request.step == "pair":
-        yield from _parts_of_pair(request.name, got, expected)
+        yield from _parts_of_pair(got, expected)
         return
     yield "the output", mine.get("outputs"), expected["outputs"], False
     for key, value in (expected["gradients"] or {}).items():
@@ -186,12 +186,12 @@ def parts(door: Door, request: Request, got: Any, expected: Any) -> Iterator[tup
         yield f"{key} after the call", _item(mine, "state", key), value, False
 
 
-def _parts_of_pair(name: str, got: Any, expected: dict[str, Any]) -> Iterator[tuple[str, Any, Any, bool]]:
+def _parts_of_pair(got: Any, expected: dict[str, Any]) -> Iterator[tuple[str, Any, Any, bool]]:
     mine = got if isinstance(got, dict) else {}
     for key, value in expected["outputs"].items():
         yield f"the output {key}" if key != "out" else "the output", _item(mine, "outputs", key), value, False
     for key, value in expected["gradients"].items():
-        yield f"{key} of {name}_backward", _item(mine, "gradients", key), value, True
+        yield key, _item(mine, "gradients", key), value, True
 
 
 def _item(tree: dict[str, Any], *keys: str) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from autograder.checks.patterns import pattern
+from autograder.checks.picture import Picture, picture
 from autograder.checks.tolerance import SINGLE_FACTOR, Tolerance, real, tolerance_for
 from autograder.errors import GraderError
 from autograder.sandbox.wire import Foreign
@@ -23,6 +24,7 @@ SINGLE_NOTE = (
     "is as exact as float32 makes it, although the arguments are float64: something was computed in float32 on the "
     "way (a constant, a buffer or a sum that was made without a dtype). Here it costs nothing."
 )
+NEARLY = 1000.0  # times what is allowed
 KIND_WORDS = {"b": "booleans", "i": "integers", "u": "integers", "f": "floating numbers", "c": "complex numbers"}
 
 
@@ -35,12 +37,19 @@ class Mismatch:
         text: for the student.
         differs: where, as booleans of the answer's shape; only on the value and finite rungs.
         values: got and expected, on the same rungs: for checks alone whose expected values students have.
+        name: of the array that differs.
     """
 
     rung: str
     text: str
     differs: np.ndarray | None = None
     values: tuple[np.ndarray, np.ndarray] | None = None
+    name: str = ""
+
+    @property
+    def picture(self) -> Picture | None:
+        """Of where it differs; None where there is nothing to see."""
+        return None if self.differs is None or self.values is None else picture(self.name, *self.values, self.differs)
 
 
 @dataclass(frozen=True)
@@ -242,7 +251,7 @@ def _finite_rung(got: np.ndarray, expected: np.ndarray, what: str) -> Mismatch |
     word = "NaN" if np.isnan(got[bad]).any() else "infinite"
     unwritten = "; memory from np.empty or torch.empty holds NaN until it is written" if word == "NaN" else ""
     text = f"{what}: {_count(bad)} {word} where a finite number belongs{_place(bad, ', first at')}{unwritten}"
-    return Mismatch("finite", text, bad, (got, expected))
+    return Mismatch("finite", text, bad, (got, expected), what)
 
 
 def _value_rung(got: np.ndarray, expected: np.ndarray, what: str, closeness: Closeness) -> Mismatch | None:
@@ -256,10 +265,15 @@ def _value_rung(got: np.ndarray, expected: np.ndarray, what: str, closeness: Clo
         return None
     badness = np.where(np.isnan(off), np.inf, np.where(differs, off, -1.0))
     worst = np.unravel_index(int(badness.argmax()), off.shape)
-    distance = f"off by {short(off[worst])}" + (f", where {short(allowed[worst])} is allowed" if allowed.any() else "")
+    distance = f"off by {short(off[worst])}{_rounding(off[worst], allowed[worst])}"
     place = f", worst at {_index(worst)}:" if off.ndim else ":"
     text = f"{what}: {_count(differs)} {'differ' if off.size > 1 else 'differs'}{place} {distance}"
-    return Mismatch("value", text + pattern(mine, theirs, differs), differs, (got, expected))
+    return Mismatch("value", text + pattern(mine, theirs, differs), differs, (got, expected), what)
+
+
+def _rounding(off: float, allowed: float) -> str:
+    """Of a difference that is nearly small enough: what it is measured against. Of others that says nothing."""
+    return f", more than the {short(allowed)} that rounding explains" if 0 < off < NEARLY * allowed else ""
 
 
 def _pair(got: Any, expected: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from autograder.checks.beside import beside
 from autograder.checks.compare import SINGLE_NOTE, Closeness, as_numpy, compare, kind_of, slips
 from autograder.checks.door import Door
 from autograder.checks.failure import CheckFailed
+from autograder.checks.picture import picture
 from autograder.checks.tolerance import Tolerance
 
 UNLIKELY = 1e-12  # to either side: a right answer fails one check in a thousand million, with hundreds of shares in it
@@ -33,7 +34,7 @@ class Expect:
         if found := compare(got, expected, what, closeness):
             table = beside(*found.values, found.differs) if found.values else ""
             raise CheckFailed(
-                found.text, rung=found.rung, call=self._call(what), differs=found.differs, beside=table, part=what
+                found.text, rung=found.rung, call=self._call(what), picture=found.picture, beside=table, part=what
             )
         if slips(got, expected, closeness):
             self.student.note(f"{self._call(what)}\n{what} {SINGLE_NOTE}")
@@ -50,9 +51,10 @@ class Expect:
             raise CheckFailed(
                 f"{what} holds complex numbers; it should hold real ones", rung="dtype", call=self._call()
             )
-        if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
-            text = f"{what}: {int((~np.isfinite(numbers)).sum())} of {numbers.size} values are NaN or infinite"
-            raise CheckFailed(text, rung="finite", call=self._call(), differs=~np.isfinite(numbers))
+        bad = ~np.isfinite(numbers) if numbers.dtype.kind == "f" else np.zeros(numbers.shape, bool)
+        if bad.any():
+            text = f"{what}: {int(bad.sum())} of {numbers.size} values are NaN or infinite"
+            raise CheckFailed(text, rung="finite", call=self._call(what), picture=picture(what, numbers, numbers, bad))
         return got
 
     def number(self, got: Any, what: str = "the result") -> float:

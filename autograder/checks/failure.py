@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from autograder.checks.picture import Picture
 from autograder.errors import SubmissionError
 
 
@@ -14,13 +13,13 @@ class Evidence:
 
     Attributes:
         rung: the rung of the ladder, or what else went wrong (raised, timeout, exit, …).
-        differs: where values differ, for a picture.
+        picture: of where values differ.
         beside: yours and expected side by side; for checks alone that students can read.
         part: which of the values that came back, in the message's words.
     """
 
     rung: str
-    differs: np.ndarray | None = None
+    picture: Picture | None = None
     beside: str = ""
     part: str = ""
 
@@ -32,7 +31,7 @@ class CheckFailed(SubmissionError):
         message: what is wrong.
         rung: see `Evidence`.
         call: the call that it is about, as the student would write it.
-        differs: see `Evidence`.
+        picture: see `Evidence`.
         beside: see `Evidence`.
         part: see `Evidence`.
     """
@@ -43,13 +42,13 @@ class CheckFailed(SubmissionError):
         *,
         rung: str = "property",
         call: str = "",
-        differs: np.ndarray | None = None,
+        picture: Picture | None = None,
         beside: str = "",
         part: str = "",
     ) -> None:
         super().__init__(f"{call}\n{message}" if call else message)
         self.text = message
-        self.evidence = Evidence(rung, differs, beside, part)
+        self.evidence = Evidence(rung, picture, beside, part)
 
 
 class Deferred(Exception):

@@ -241,6 +241,7 @@ class _Grading:
             failed_cases=event.get("failed_cases", 0),
             figures=event.get("figures", {}),
             picture=event.get("picture"),
+            pictured=event.get("pictured", ""),
             check=facts.name,
         )
 

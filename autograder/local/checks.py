@@ -35,7 +35,7 @@ class Line:
         place: where in it; see `results.Line`.
         beside: yours and expected, side by side.
         hint: what the known mistake means whose answer this is.
-        picture: where values differ.
+        picture: where values differ, and what it shows.
         duration: seconds.
         figures: cases, and how many of them failed.
     """
@@ -49,6 +49,7 @@ class Line:
     beside: str = ""
     hint: str = ""
     picture: list[list[float]] | None = None
+    pictured: str = ""
     duration: float = 0.0
     cases: int = 1
     failed_cases: int = 0
@@ -84,6 +85,7 @@ class Line:
             cases=self.cases,
             failed_cases=self.failed_cases,
             picture=self.picture,
+            pictured=self.pictured,
             check=self.facts.name,
         )
 
@@ -209,6 +211,7 @@ def _line(facts: CheckFacts, found: dict[str, Any]) -> Line:
         beside=found["beside"],
         hint=found["hint"] or "",
         picture=found["picture"],
+        pictured=found["pictured"],
         duration=found["duration"],
         cases=found["cases"],
         failed_cases=found["failed_cases"],

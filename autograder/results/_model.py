@@ -62,7 +62,9 @@ class Line:
         cases: how many cases it has.
         failed_cases: how many of them did not pass.
         figures: what was measured (see docs/results.md), plain values.
-        picture: where values differ, rows of shares in 0..1.
+        picture: where values differ, rows of squares: 0 where they do not, 1 or -1 the worst, 0.5 or -0.5 others, too
+            large or too small; 0.25 where neither can be said.
+        pictured: what the picture shows: the array, its plane, its axes.
         check: name of the check's function.
 
     Raises:
@@ -90,6 +92,7 @@ class Line:
     failed_cases: int = 0
     figures: dict[str, Any] = field(default_factory=dict)
     picture: list[list[float]] | None = None
+    pictured: str = ""
     check: str = ""
 
     def __post_init__(self) -> None:
@@ -239,7 +242,7 @@ def shown(run: Run) -> Run:
 
 def _shown_line(line: Line, chars: int) -> Line:
     secret: dict[str, Any] = {"hint": None, "diagnosis": None, "figures": {}, "picture": None}
-    secret |= {"rung": "", "function": "", "place": ""}
+    secret |= {"rung": "", "function": "", "place": "", "pictured": ""}
     if line.outcome is Outcome.FAULT:
         return replace(line, message=OUR_FAULT, **secret)
     if line.hide_errors is not None and line.outcome is not Outcome.PASSED:

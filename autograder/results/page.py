@@ -120,8 +120,7 @@ def pictures(line: Line) -> list[tuple[str, Markup]]:
     cost, race = line.figures.get("cost"), line.figures.get("race")
     found = []
     if line.picture and line.outcome is Outcome.FAILED:
-        caption = "Where your answer differs, along its last two axes: the stronger the colour, the more."
-        found.append((caption, svg.heatmap_svg(line.picture)))
+        found.append((line.pictured or "Where your answer differs.", svg.squares_svg(line.picture)))
     if isinstance(cost, list) and cost:
         found.append(
             ("What your code did; ▲ marks the reference, ┃ the limit. Each scale is logarithmic.", svg.bars_svg(cost))

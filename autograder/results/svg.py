@@ -15,7 +15,7 @@ CELL = 12
 MAX_WIDTH = 460  # of bars and strips, in pixels
 SYMBOLS = {"reference": "▲", "limit": "┃"}
 MARKS = (("reference", "start"), ("limit", "end"))  # of a bar, and on which side each is written
-GOOD, PARTLY, BAD, PENDING, MUTED, TRACK, INK = (
+GOOD, PARTLY, BAD, PENDING, MUTED, TRACK, INK, CARD = (
     "var(--good,#1a7f4b)",
     "var(--partly,#8a5a00)",
     "var(--bad,#b42318)",
@@ -23,30 +23,44 @@ GOOD, PARTLY, BAD, PENDING, MUTED, TRACK, INK = (
     "var(--muted,#59636e)",
     "var(--track,#e4e7ec)",
     "var(--ink,#1c2024)",
+    "var(--card,#ffffff)",
 )
 
 
-def heatmap_svg(rows: Sequence[Sequence[float]], label: str = "where values differ") -> Markup:
-    """A matrix of shares as a grid of cells, darker where the share is larger.
+def squares_svg(rows: Sequence[Sequence[float]], label: str = "where values differ") -> Markup:
+    """Where values differ, as a grid of squares: one colour and a plus where they are too large, another and a minus
+    where too small, the worst framed.
 
     Args:
-        rows: equally long rows of values in 0..1; others are moved to the nearest bound.
+        rows: equally long rows of marks: 0 where values do not differ, else see `results.Line`.
         label: says what is seen, for those who cannot.
     """
     columns = max((len(row) for row in rows), default=0)
     width, height = columns * CELL, len(rows) * CELL
-    cells = [_cell(x, y, share) for y, row in enumerate(rows) for x, share in enumerate(row) if _is_number(share)]
-    frame = _tag("rect", width=width, height=height, style=f"fill:{TRACK}")
-    return _svg(
-        width, height, label, [frame, *(cell for cell in cells if cell)], max_width=max(width * 2, 120), cap=560
-    )
+    marks = [(x, y, mark) for y, row in enumerate(rows) for x, mark in enumerate(row) if _is_number(mark)]
+    parts = [_tag("rect", width=width, height=height, style=f"fill:{CARD}")]
+    for x, y, mark in marks:
+        if mark:
+            place = {"x": x * CELL, "y": y * CELL, "width": CELL, "height": CELL}
+            parts.append(_tag("rect", **place, style=f"fill:{BAD if mark > 0 else PENDING}"))
+    lines = [f"M0 {y * CELL}h{width}" for y in range(len(rows) + 1)]
+    lines += [f"M{x * CELL} 0v{height}" for x in range(columns + 1)]
+    parts.append(_tag("path", d="".join(lines), style=f"stroke:{TRACK};stroke-width:1;fill:none"))
+    signs = "".join(_sign(x * CELL, y * CELL, mark) for x, y, mark in marks)
+    parts.append(_tag("path", d=signs or "M0 0", style=f"stroke:{CARD};stroke-width:1.5;fill:none"))
+    for x, y, mark in marks:
+        if abs(mark) >= 1:
+            place = {"x": x * CELL, "y": y * CELL, "width": CELL, "height": CELL}
+            parts.append(_tag("rect", **place, style=f"fill:none;stroke:{INK};stroke-width:2"))
+    return _svg(width, height, label, parts, max_width=max(width * 1.5, 60), cap=420)
 
 
-def _cell(x: int, y: int, share: float) -> Markup | None:
-    if share <= 0:
-        return None
-    place = {"x": x * CELL + 0.5, "y": y * CELL + 0.5, "width": CELL - 1, "height": CELL - 1}
-    return _tag("rect", **place, style=f"fill:{BAD};fill-opacity:{0.25 + 0.75 * min(1.0, share):.2f}")
+def _sign(x: int, y: int, mark: float) -> str:
+    """A plus or a minus in the square's middle, as strokes; nothing where no side is said."""
+    if abs(mark) < 0.5:
+        return ""
+    minus = f"M{x + 3.5} {y + CELL / 2}h{CELL - 7}"
+    return f"{minus}M{x + CELL / 2} {y + 3.5}v{CELL - 7}" if mark > 0 else minus
 
 
 def bars_svg(figures: Sequence[Mapping[str, Any]], label: str = "cost against its limits") -> Markup:

@@ -23,7 +23,6 @@ PYTEST_OPTIONS = (
     "--continue-on-collection-errors",
     *(f"-pno:{name}" for name in SILENCED.split()),
 )
-PICTURE_SIDE = 32
 
 
 def check_files(assignment: Assignment) -> list[str]:
@@ -75,7 +74,8 @@ def merged(cases: list[Case]) -> dict[str, Any]:
         "duration": sum(case.duration for case in cases),
         "cases": len(cases),
         "failed_cases": len(bad),
-        "picture": _picture(shown.differs),
+        "picture": shown.picture.rows if shown.picture else None,
+        "pictured": shown.picture.caption if shown.picture else "",
         "beside": shown.beside,
         "leaderboard": shown.leaderboard,
         "figures": shown.figures,
@@ -85,15 +85,5 @@ def merged(cases: list[Case]) -> dict[str, Any]:
 def _message(case: Case, bad: int, cases: int) -> str:
     if case.outcome == "passed" or cases == 1:
         return case.message
-    return f"{case.message}\n(Case {case.id}; {bad} of {cases} cases do not pass.)"
-
-
-def _picture(differs: Any) -> list[list[float]] | None:
-    """Where values differ, as a small matrix of shares in 0..1: leading axes folded away, large ones thinned out."""
-    if differs is None or differs.size < 2:
-        return None
-    array = differs.astype(float)
-    array = array.mean(axis=tuple(range(array.ndim - 2))) if array.ndim > 2 else array.reshape(-1, array.shape[-1])
-    steps = [max(1, -(-size // PICTURE_SIDE)) for size in array.shape]
-    thinned: list[list[float]] = array[:: steps[0], :: steps[1]].round(3).tolist()
-    return thinned
+    case_of = f"Case “{case.id}”: " if case.id else ""
+    return f"{case.message}\n({case_of}{bad} of {cases} cases fail{'s' * (bad == 1)}.)"

@@ -5,6 +5,7 @@ applied to outcomes in `results`, not here.
 """
 
 import math
+import re
 import time
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -228,8 +229,7 @@ class ChecksPlugin:
         if case.get("rung") == "timeout":
             self.hopeless.add(name)
         case["figures"] = _figures(item)
-        identity = getattr(getattr(item, "callspec", None), "id", "")
-        self.report(name, Case(id=identity, duration=duration, **case), self.counts.get(name, 1))
+        self.report(name, Case(id=_case_of(item), duration=duration, **case), self.counts.get(name, 1))
 
     def _passed(self, item: pytest.Item) -> dict[str, Any]:
         score = next((vars(layer)["__score__"] for layer in _layers(item) if "__score__" in vars(layer)), None)
@@ -261,7 +261,7 @@ class ChecksPlugin:
         return self._failed(item, CheckFailed(UNUSABLE, rung="type"))
 
     def _failed(self, item: pytest.Item, error: CheckFailed) -> dict[str, Any]:
-        differs, door = error.evidence.differs, item.stash.get(DOOR, None)
+        door = item.stash.get(DOOR, None)
         if error.evidence.rung == "forbidden" and (task := _task(item)) is not None:
             self.void.setdefault(task, str(error))  # nothing of the task counts, whatever else passes
         return {
@@ -269,7 +269,7 @@ class ChecksPlugin:
             "message": f"{error}\n{door.written_note() if door else ''}".rstrip("\n"),
             "rung": error.evidence.rung,
             "diagnosis": self._diagnose(item, error.evidence.rung) if error.evidence.rung not in UNDIAGNOSED else None,
-            "differs": None if differs is None or differs.ndim == 0 else differs,
+            "picture": error.evidence.picture,
             "beside": error.evidence.beside if _is_public(item) else "",
             **vars(blame(door, error.evidence)),
         }
@@ -329,6 +329,15 @@ def check_name(item: pytest.Item) -> str:
     """`test_conv2d` for each of its cases; quiz questions are checks of their own, `test_quiz[q1]`."""
     plain = item.name.partition("[")[0]
     return item.name if plain == f"test_{QUIZ}" else plain
+
+
+def _case_of(item: pytest.Item) -> str:
+    """The case in its author's words, without the names that pytest makes up where there are none."""
+    spec = getattr(item, "callspec", None)
+    if spec is None:
+        return ""
+    made_up = re.compile(rf"({'|'.join(map(re.escape, spec.params))})\d+|None")
+    return ", ".join(part for part in spec._idlist if not made_up.fullmatch(part))
 
 
 def _task(item: pytest.Item) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 from autograder.assignment import Assignment, Mistake
 from autograder.checks import LocalRunner, Runner
 from autograder.checks.diagnosis import Diagnoses
+from autograder.checks.picture import Picture
 from autograder.checks.proven import Kept
 from autograder.checks.race import Inconclusive
 from autograder.proof.prover import Prover
@@ -23,7 +24,7 @@ class Case:
         rung: what went wrong, in one word (see `checks.failure.Evidence`).
         diagnosis: the known mistake that gives the same answer.
         score: points set by the check itself, None for all or nothing.
-        differs: where values differ, as nested lists, for a picture.
+        picture: of where values differ.
         beside: yours and expected side by side, of a public check.
         function, place: see `checks.blame.Blame`.
     """
@@ -35,7 +36,7 @@ class Case:
     diagnosis: Mistake | None = None
     score: float | None = None
     duration: float = 0.0
-    differs: Any = None
+    picture: Picture | None = None
     beside: str = ""
     function: str = ""
     place: str = ""
