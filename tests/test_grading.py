@@ -135,6 +135,60 @@ def test_a_wrong_answer_is_told_apart(graded: Grade, old: str, new: str, check: 
     assert run.status == "graded"
 
 
+BLAMED = {  # what is changed, the check that fails, what went wrong, in which function, and where in it
+    "a call": ("return 2 * x", "return 3 * x", "test_double", ("value", "double", "")),
+    "a stub": (
+        "return 2 * x",
+        "raise NotImplementedError('mini.double')",
+        "test_double",
+        ("stub", "double", "mini.double"),
+    ),
+    "an output of a pair": ("return x * w, (x", "return x - w, (x", "test_scale", ("value", "scale_forward", "")),
+    "a gradient of a pair": (
+        "return dout * w,",
+        "return dout + w,",
+        "test_scale",
+        ("value", "scale_backward", "gradient"),
+    ),
+    "an exception in the forward": (
+        "return x * w, (x",
+        "return x * w * x[:, [9]], (x",
+        "test_scale",
+        ("raised", "scale_forward", "IndexError, line 22 of mini.py"),
+    ),
+    "an exception in the backward": (
+        "x, w = cache",
+        "x, w, _ = cache",
+        "test_scale",
+        ("raised", "scale_backward", "ValueError, line 29 of mini.py"),
+    ),
+    "too few gradients": (
+        "dout * w, (dout * x).sum(axis=0)",
+        "dout * w",
+        "test_scale",
+        ("structure", "scale_backward", ""),
+    ),
+    "autograd's gradient": ("return x @ w", "return x @ w.detach()", "test_affine", ("value", "affine", "gradient")),
+    "a module": ("torch.relu(self.fc(x))", "self.fc(x)", "test_layer", ("value", "Layer", "")),
+    "a function in a helper": ("return f(f(x))", "return f(x)", "test_twice", ("value", "twice", "")),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "check", "blamed"), BLAMED.values(), ids=BLAMED.keys())
+def test_a_failure_is_of_a_function_as_it_is_written(
+    graded: Grade, old: str, new: str, check: str, blamed: tuple[str, str, str]
+) -> None:
+    line = line_of(graded(changed(old, new)), check)
+    assert (line.rung, line.function, line.place) == blamed
+    assert line.message.startswith(f"{blamed[1]}(") or "`twice`" in line.message
+
+
+def test_what_a_helper_does_is_told_in_the_students_words(graded: Grade) -> None:
+    line = line_of(graded(changed("return f(f(x))", "return f(x)")), "test_twice")
+    assert line.message.startswith("`twice` on the square function (x=float64[")
+    assert "helper" not in line.message
+
+
 def test_a_known_mistake_is_named_with_its_hint(graded: Grade) -> None:
     line = line_of(graded(changed("return 2 * x", "return x + x + x")), "test_double")
     assert line.diagnosis == "tripled"

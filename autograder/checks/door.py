@@ -156,7 +156,7 @@ class Door:
         if request.step == "run":
             return self._function_of_helper(request, raised)
         if request.step not in PAIRS:
-            return request.name
+            return request.name if request.step != "value" else ""
         backward = f"{request.name}_backward"
         got_there = raised is not None and backward in (raised.called, raised.message.partition(" ")[0])
         return backward if got_there or self.is_gradient(request, part) else f"{request.name}_forward"
@@ -208,7 +208,7 @@ class Door:
             return f"{name}({_arguments(getattr(self.signatures, name, None), rest, request.kwargs)})"
         given = dict(zip(found.parameters, request.args, strict=False)) | request.kwargs
         named = [f"{key}={_brief(item)}" for key, item in given.items() if key not in INNER]
-        return f"{found.says}: {', '.join([*named, *map(_brief, rest)])}"
+        return f"{found.says} ({', '.join([*named, *map(_brief, rest)])})"
 
     def parameter(self, request: Request, path: str) -> str:
         """`"1.weight"` as the function's author calls it: `w['weight']`."""
