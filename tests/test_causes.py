@@ -109,6 +109,7 @@ def test_a_wrong_gradient_with_a_hint_of_its_own_stays_alone() -> None:
 
 ORDER = [
     failed("9.1", 1, rung="stub", place="conv.a", function="a"),
+    failed("8.2", 1, function="g", hint=HINT),
     failed("8.1", 5, function="b"),
     failed("7.1", 4, function="c"),
     gradient("6.1", "d"),
@@ -120,7 +121,8 @@ ORDER = [
 
 
 def test_what_is_to_be_mended_first_stands_first() -> None:
-    """What does not run, then outputs, gradients, costs, side conditions, the quiz; among equals by points."""
+    """What does not run, then outputs, gradients, costs, side conditions, the quiz; in each known mistakes first, then
+    by points."""
     said = mended(list(reversed(ORDER)))
     assert [each.rpartition(": ")[2].rstrip(")") for each in said] == [each.number for each in ORDER]
     text = page(run_of(ORDER))

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ import nbclient
 import nbformat
 import pytest
 
-from autograder.assignment import load_assignment
+from autograder.assignment import load_assignment, read_assignment
+from autograder.local.choice import written
 from autograder.release import bundles, with_hints
 from autograder.starter import notebook
 from autograder.submission import collect
@@ -542,6 +544,12 @@ def test_work_in_both_files_is_told(folder: Path, check: Check) -> None:
     text = (folder / "mini.ipynb").read_text()
     (folder / "mini.ipynb").write_text(text.replace('raise NotImplementedError(\\"mini.double\\")', "return 2 * x"))
     assert "Note: mini.ipynb holds work too, in 1 parts. mini.py, with 7, is what would be graded." in check().out
+
+
+def test_a_stub_is_one_whatever_the_folder_is_called(folder: Path) -> None:
+    renamed = shutil.copytree(folder, folder.parent / "week 3")
+    assignment = read_assignment(renamed)
+    assert not any(written(renamed / name, assignment) for name in ("mini.py", "mini.ipynb"))
 
 
 def test_values_stand_side_by_side(folder: Path, check: Check) -> None:

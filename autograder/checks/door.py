@@ -171,7 +171,7 @@ class Door:
     def is_gradient(self, request: Request, part: str) -> bool:
         """Whether a part of a request's value, named as in messages, is a gradient."""
         if request.step in PAIRS:
-            return part.partition(" ")[0] in self._spec(request.name)["gradients"]
+            return part.replace(",", " ").partition(" ")[0] in self._spec(request.name)["gradients"]
         return part.startswith(GRADIENT)
 
     def describe(self, request: Request, raised: Raised | None = None, part: str = "") -> str:

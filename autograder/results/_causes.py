@@ -75,6 +75,11 @@ class Cause:
     follows: int = 0
 
     @property
+    def known(self) -> bool:
+        """Whether it is a known mistake."""
+        return bool(self.lines[0].hint)
+
+    @property
     def points(self) -> float:
         """That are lost by it."""
         return round(sum(line.max_score - line.score for line in self.lines), 6)
@@ -93,8 +98,8 @@ def counted(number: float, word: str) -> str:
 
 
 def causes(lines: Iterable[Line]) -> list[Cause]:
-    """Lost checks by cause, what to mend first first: by stage, then by points. What is still to be measured is not
-    lost."""
+    """Lost checks by cause, what to mend first first: by stage, known mistakes before others, which may follow from
+    them, then by points. What is still to be measured is not lost."""
     groups: dict[Hashable, list[Line]] = {}
     for line in lines:
         if line.outcome is not Outcome.PASSED or line.score < line.max_score:
@@ -105,7 +110,7 @@ def causes(lines: Iterable[Line]) -> list[Cause]:
     for key, output in followed.items():
         if output is not None:
             groups[output] += groups.pop(key)
-    return sorted(map(_cause, groups.values()), key=lambda cause: (cause.stage, -cause.points))
+    return sorted(map(_cause, groups.values()), key=lambda cause: (cause.stage, not cause.known, -cause.points))
 
 
 def _stage(line: Line) -> Stage:
