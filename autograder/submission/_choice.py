@@ -115,8 +115,8 @@ def _outlines(code: list[Entry], assignment: Assignment) -> list[tuple[Entry, Ou
 
 
 def _is_written(node: ast.AST) -> bool:
-    """Whether nothing in it is as the stub left it, and there is something in it. A stub says `conv.corr2d`; at home its
-    folder, and with it the assignment, may have another name."""
+    """Whether nothing in it is as the stub left it, and there is something in it. A stub says `conv.corr2d`; at home
+    its folder, and with it the assignment, may have another name."""
     match node:
         case ast.FunctionDef(body=body) if all(isinstance(each, ast.Pass) or _is_text(each) for each in body):
             return False
