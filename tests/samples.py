@@ -53,6 +53,9 @@ def sample_lines() -> tuple[Line, ...]:
             number="1.2",
             message="corr2d(x of shape (3, 3), k of shape (2, 2))\nYour answer differs in 4 of 4 places. The worst is "
             "at (1, 0): you return 5, it should be 37. Your answer is right in reverse order along axis 0.",
+            beside="yours     expected    difference\n 5  11    19  25      -14  -14\n23  29    37  43      -14  -14",
+            rung="value",
+            function="corr2d",
             hint="This is a true convolution: the kernel is flipped. The lecture slides the kernel as it is.",
             diagnosis="kernel-flipped",
         ),
@@ -65,6 +68,9 @@ def sample_lines() -> tuple[Line, ...]:
             message="conv2d_backward(dout of shape (2, 4, 4, 6), cache)\ndw: 61 of 154 values differ; the worst, at "
             "(3, 1, 2, 0), is off by 4.2. Only index 3 along axis 0 is affected.\n"
             "(Case “uneven”: 2 of 3 cases fail.)",
+            rung="value",
+            function="conv2d_backward",
+            place="gradient",
             picture=PICTURE,
             pictured="dw, at [3, 1, :, :]: axis 2 down, axis 3 across. + is too large, − is too small.",
             cases=3,
@@ -79,6 +85,8 @@ def sample_lines() -> tuple[Line, ...]:
             10,
             number="2.3",
             kind="cost",
+            rung="cost",
+            function="conv2d_forward",
             message="Your code dispatched 10,243 operations; 120 are allowed, the reference needs 12.",
             figures={"cost": COST},
         ),

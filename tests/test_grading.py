@@ -189,6 +189,13 @@ def test_what_a_helper_does_is_told_in_the_students_words(graded: Grade) -> None
     assert "helper" not in line.message
 
 
+def test_values_stand_side_by_side_where_students_have_the_check_and_nowhere_else(graded: Grade) -> None:
+    run = graded(changed("return 2 * x", "return x * x"))
+    assert line_of(run, "test_double_worked_example").beside.split()[:3] == ["yours", "expected", "difference"]
+    assert "yours" in next(test["output"] for test in to_gradescope(run)["tests"] if test["number"] == "1.1")
+    assert {line.beside for line in run.lines if line.check != "test_double_worked_example"} == {""}
+
+
 def test_a_known_mistake_is_named_with_its_hint(graded: Grade) -> None:
     line = line_of(graded(changed("return 2 * x", "return x + x + x")), "test_double")
     assert line.diagnosis == "tripled"

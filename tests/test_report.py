@@ -74,6 +74,7 @@ def test_everything_a_student_may_see_is_on_the_page() -> None:
         assert flat(each.name) in text
         assert flat(each.message) in text
         assert each.hint is None or flat(each.hint) in text
+        assert flat(each.beside) in text
         assert sign(each).word in text
     for said in (run.title, run.submission_name, str(run.seed), run.digest[:16], "torch 2.13.0+cpu", *run.notes):
         assert said in text

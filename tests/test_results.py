@@ -123,7 +123,13 @@ def test_our_own_fault_is_shown_as_ours_without_its_details() -> None:
 
 
 def test_hidden_errors_leave_nothing_in_any_field() -> None:
-    details = {"message": "SECRET-1", "hint": "SECRET-2", "diagnosis": "SECRET-3", "figures": {"SECRET-4": 1}}
+    details: dict[str, Any] = {
+        "message": "SECRET-1",
+        "hint": "SECRET-2",
+        "diagnosis": "SECRET-3",
+        "figures": {"SECRET-4": 1},
+    }
+    details |= dict.fromkeys(("beside", "rung", "function", "place", "pictured"), "SECRET-5")
     secret = line("c", "t", "failed", hide_errors="Look at the edges.", picture=[[0.125]], **details)
     data = written(sample_run(lines=(secret,)))
     assert "SECRET" not in everything_said(data)

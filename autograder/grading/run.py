@@ -228,6 +228,7 @@ class _Grading:
             score=earned if outcome is Outcome.PASSED else 0.0,
             max_score=facts.weight,
             message=message,
+            beside=event.get("beside", ""),
             rung=event.get("rung", ""),
             function=event.get("function", ""),
             place=event.get("place", ""),

@@ -50,6 +50,7 @@ class Line:
         score: points earned; 0 unless passed.
         max_score: points to be had.
         message: for the student; for a fault, for us.
+        beside: the answer and what was expected, side by side; of checks alone that students can read.
         rung: what went wrong, in one word, such as stub, raised, shape, value, cost; empty where nothing did.
         function: of the submission, where that shows.
         place: `gradient` where that is wrong; of an exception its kind and line; of a stub its name.
@@ -79,6 +80,7 @@ class Line:
     score: float
     max_score: float
     message: str
+    beside: str = ""
     rung: str = ""
     function: str = ""
     place: str = ""
@@ -242,12 +244,14 @@ def shown(run: Run) -> Run:
 
 def _shown_line(line: Line, chars: int) -> Line:
     secret: dict[str, Any] = {"hint": None, "diagnosis": None, "figures": {}, "picture": None}
-    secret |= {"rung": "", "function": "", "place": "", "pictured": ""}
+    secret |= {"rung": "", "function": "", "place": "", "pictured": "", "beside": ""}
     if line.outcome is Outcome.FAULT:
         return replace(line, message=OUR_FAULT, **secret)
     if line.hide_errors is not None and line.outcome is not Outcome.PASSED:
         return replace(line, message=cut(line.hide_errors, chars), **secret)
-    return replace(line, message=cut(line.message, chars), hint=line.hint and cut(line.hint, chars))
+    return replace(
+        line, message=cut(line.message, chars), beside=cut(line.beside, chars), hint=line.hint and cut(line.hint, chars)
+    )
 
 
 def merged(run: Run, later: Run) -> Run:

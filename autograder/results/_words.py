@@ -26,9 +26,9 @@ def opening(line: Line) -> str:
 
 
 def told(line: Line) -> str:
-    """What a student reads below a check: how it ended where that is not plain, the message, the hint."""
+    """What a student reads below a check: how it ended where that is not plain, message, values side by side, hint."""
     hint = f"Hint: {line.hint}" if line.hint else ""
-    return "\n".join(part for part in (opening(line), line.message, hint) if part)
+    return "\n".join(part for part in (opening(line), line.message, line.beside, hint) if part)
 
 
 def summary(run: Run) -> str:

@@ -114,7 +114,7 @@ def _explain(cause: Cause, console: Console) -> None:
     size = f"{cause.size}: {numbers if others else name}"
     follows = FOLLOWS.format(cause.follows) if cause.follows else ""
     said = first.message if first.message != cause.title else ""
-    _say(first, console, cause.title, [size, follows, name if others else "", opening(first), said])
+    _say(first, console, cause.title, [size, follows, name if others else "", opening(first), said, first.beside])
 
 
 def _say(line: Line, console: Console, head: str, parts: Sequence[str]) -> None:
