@@ -36,5 +36,7 @@ def blame(door: Door | None, evidence: Evidence) -> Blame:
         return Blame(function, "gradient" if door.is_gradient(request, evidence.part) else "")
     if evidence.rung == "stub":
         return Blame(function, raised.message)
+    if evidence.rung != "raised":
+        return Blame(function)
     line = line_of(raised, door.source)
     return Blame(function, f"{raised.type}, {line}" if line else raised.type)

@@ -10,7 +10,7 @@ from autograder.results._model import Line, Outcome, Run
 
 NOT_FINAL = "The grader failed, not you. This score is not final: please tell the course staff, who can regrade it."
 OVERVIEW_CHARS = 3_600
-MOST_CAUSES = 8
+MOST_CAUSES = 10
 FOLLOWS = "In {} of them the gradient is wrong, which may follow from the output: mend that first."
 STATES = {Outcome.BLOCKED: "not run", Outcome.FAULT: "our fault"}
 

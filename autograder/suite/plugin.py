@@ -337,7 +337,7 @@ def _case_of(item: pytest.Item) -> str:
     if spec is None:
         return ""
     made_up = re.compile(rf"({'|'.join(map(re.escape, spec.params))})\d+|None")
-    return ", ".join(part for part in spec._idlist if not made_up.fullmatch(part))
+    return ", ".join(part for part in getattr(spec, "_idlist", [spec.id]) if not made_up.fullmatch(part))
 
 
 def _task(item: pytest.Item) -> str | None:
