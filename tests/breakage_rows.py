@@ -110,6 +110,20 @@ ROWS = (
     ),
     Breakage(
         FACTS,
+        "forbids an operation that torch does not have",
+        FILES,
+        edit(FACTS, '"convolution"', '"aten::einsam"'),
+        "did you mean 'aten::einsum'?",
+    ),
+    Breakage(
+        FACTS,
+        "forbids a Python name that there is not",
+        FILES,
+        edit(FACTS, '"convolution"', '"np.convole"'),
+        "did you mean 'numpy.convolve'?",
+    ),
+    Breakage(
+        FACTS,
         "misspells a pair",
         FILES,
         edit(FACTS, "[pairs.scale]", "[pairs.scael]"),

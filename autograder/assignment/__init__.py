@@ -23,7 +23,6 @@ from autograder.assignment._course import (
 )
 from autograder.assignment._facts import (
     COST_FIGURES,
-    FORBIDDEN,
     QUIZ,
     Assignment,
     Costs,
@@ -37,8 +36,9 @@ from autograder.assignment._facts import (
     read_assignment,
     suite_digest,
 )
+from autograder.assignment._forbidden import FORBIDDEN
 from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
-from autograder.assignment._review import FULL, Remark, platform_seconds, review, reviewed
+from autograder.assignment._review import FULL, Remark, platform_seconds, refuse_forbidden, review, reviewed
 from autograder.assignment._table import Table
 
 __all__ = [
@@ -78,6 +78,7 @@ __all__ = [
     "platform_seconds",
     "points",
     "read_assignment",
+    "refuse_forbidden",
     "review",
     "reviewed",
     "suite_digest",

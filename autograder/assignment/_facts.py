@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autograder.assignment._course import assignment_names, find_root, load_course
+from autograder.assignment._forbidden import misspelt, spelled_out
 from autograder.assignment._table import Table
 from autograder.errors import AuthoringError, UsageError, did_you_mean
 
@@ -55,7 +56,6 @@ class Question:
     reread: str
 
 
-FORBIDDEN = ("convolution", "pooling", "batch_norm", "layer_norm", "recurrent", "attention", "torch")  # groups
 DEAD_BAND = 1.1  # equal work in two processes was seen to differ by half of that
 COST_FIGURES = {
     "operations": "operations",
@@ -215,13 +215,12 @@ def _task(name: str, table: Table) -> Task:
         functions=table.texts("functions", names=True),
         ideas=table.texts("ideas"),
         oracle=table.text("oracle"),
-        forbidden=table.texts("forbidden", ()),
+        forbidden=tuple(map(spelled_out, table.texts("forbidden", ()))),
     )
     table.close()
-    for group in task.forbidden:
-        if group not in FORBIDDEN:
-            near = did_you_mean(group, FORBIDDEN) or f"; there are {', '.join(FORBIDDEN)}"
-            raise table.fault(f"forbidden: there is no group {group!r}{near}", "forbidden")
+    for entry in task.forbidden:
+        if wrong := misspelt(entry):
+            raise table.fault(f"forbidden: {wrong}", "forbidden")
     return task
 
 

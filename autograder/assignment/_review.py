@@ -11,6 +11,7 @@ from autograder.assignment._checks import CheckFacts, points
 from autograder.assignment._course import Course
 from autograder.assignment._facts import Assignment
 from autograder.assignment._fixtures import refuse_fixtures
+from autograder.assignment._forbidden import unknown
 from autograder.assignment._mistakes import load_mistakes, mistaken_source
 from autograder.errors import AuthoringError
 from autograder.syntax import parse
@@ -40,6 +41,7 @@ def review(assignment: Assignment, course: Course) -> tuple[Remark, ...]:
     """
     checks = points(assignment)
     refuse_fixtures(assignment)
+    refuse_forbidden(assignment)
     remarks = (*_points(assignment, checks), *_platform(assignment, course), *_files(assignment))
     if assignment.solution.exists():
         remarks = (*remarks, *_reference(assignment))
@@ -61,6 +63,18 @@ def reviewed(assignment: Assignment, course: Course) -> tuple[str, ...]:
 def platform_seconds(course: Course) -> float:
     """How long a run may last on Gradescope, which throws away the results of what lasts longer than its limit."""
     return (course.platform - MARGIN) / timedelta(seconds=1)
+
+
+def refuse_forbidden(assignment: Assignment) -> None:
+    """Refuse operations and Python names that there are not. Imports what is named, and nothing where nothing is.
+
+    Raises:
+        AuthoringError: the message names file, task and entry, and what is spelt alike.
+    """
+    for task in assignment.tasks.values():
+        for entry in task.forbidden:
+            if wrong := unknown(entry):
+                raise AuthoringError(f"{assignment.folder / 'assignment.toml'}: [tasks.{task.name}] forbidden: {wrong}")
 
 
 def _points(assignment: Assignment, checks: tuple[CheckFacts, ...]) -> Iterator[Remark]:

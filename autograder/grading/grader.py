@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import torch
 
-from autograder.assignment import Assignment, read_assignment
+from autograder.assignment import Assignment, read_assignment, refuse_forbidden
 from autograder.checks import Answer, Diagnosis, LocalRunner, Runner, explain, module_from_source, skipped_note
 from autograder.checks.boxed import BoxedRunner, imported
 from autograder.errors import DeepgradeError, GraderError
@@ -77,6 +77,7 @@ class Grading:
         if self.job.device == "cuda" and not torch.cuda.is_available():
             raise GraderError("there is no CUDA device here, or this torch cannot use it: grade with --device cpu")
         assignment = read_assignment(Path(self.job.folder), Path(self.job.solution))
+        refuse_forbidden(assignment)
         sources = Sources(
             assignment.deliverable, Path(self.job.submission), Path(self.job.helpers) if self.job.helpers else None
         )

@@ -13,8 +13,9 @@ from types import ModuleType
 from typing import Any
 
 from autograder.sandbox import wire
-from autograder.sandbox.absence import REFUSED, AbsentError, make_absent
+from autograder.sandbox.absence import BUILTINS, REFUSED, AbsentError, make_absent
 from autograder.sandbox.courtesy import Ground, welcome
+from autograder.sandbox.names import own_builtins
 from autograder.sandbox.onward import compile_source, run_on
 from autograder.sandbox.poison import poison
 from autograder.sandbox.recorder import RecordingError
@@ -62,6 +63,7 @@ def load_submission(sources: Sources, text: str | None = None) -> Submission:
     if text is not None:
         return Submission(load_module(sources.name, sources.path, text.encode()), helpers)
     module = _registered(sources.name, sources.path)
+    vars(module)["__builtins__"] = own_builtins(BUILTINS)
     return Submission(module, helpers, run_on(sources.path, module))
 
 
