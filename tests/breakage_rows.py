@@ -67,6 +67,13 @@ def leak(folder: Path) -> None:
     add(HANDOUT, f"\n`{LEAK}`\n")(folder)
 
 
+def given_leak(folder: Path) -> None:
+    """The same in a given module."""
+    edit(REFERENCE, "return 2 * x", LEAK)(folder)
+    edit(MISTAKES, 'find = "return 2 * x"', f'find = "{LEAK}"')(folder)
+    add("given/beams.py", f"def f(x):\n    {LEAK}\n")(folder)
+
+
 PASSES = "    expect(student.double(np.array([1.0, 2.0, 3.0])), np.array([2.0, 4.0, 6.0]))"
 FIRST = 'agrees.pair("scale", draw(5, 3), draw(3))'
 
@@ -203,6 +210,14 @@ ROWS = (
         "checks", "lets points add up to 101", FILES, edit(PUBLIC, "weight(8)", "weight(9)"), "add up to 101, not 100"
     ),
     Breakage("checks", "numbers two checks alike", FILES, edit(HIDDEN, '"1.2"', '"1.1"'), "all have the number 1.1"),
+    Breakage(
+        "given modules",
+        "calls one like a module of Python's",
+        FILES,
+        add("given/random.py", "SEED = 1\n"),
+        "there is another module 'random'",
+    ),
+    Breakage("given modules", "puts a line of the solution there", FILES, given_leak, "which students get, would hold"),
     Breakage(
         "checks", "calls a file hidden/checks.py", FILES, add("hidden/checks.py", ""), "is ignored: files of checks are"
     ),

@@ -16,6 +16,8 @@ FILES = {
     "helpers": "assignments/cookbook/helpers.py",
     "assignment.toml": "assignments/cookbook/assignment.toml",
     "mistakes.toml": "assignments/cookbook/mistakes.toml",
+    "given/rays.py": "assignments/cookbook/given/rays.py",
+    "data/digits.csv": "assignments/cookbook/data/digits.csv",
 }
 
 

@@ -37,15 +37,18 @@ from autograder.assignment._facts import (
     suite_digest,
 )
 from autograder.assignment._forbidden import FORBIDDEN
+from autograder.assignment._given import DATA, GIVEN, given_files
 from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
 from autograder.assignment._review import FULL, Remark, platform_seconds, refuse_forbidden, review, reviewed
 from autograder.assignment._table import Table
 
 __all__ = [
     "COST_FIGURES",
+    "DATA",
     "DEVICES",
     "FORBIDDEN",
     "FULL",
+    "GIVEN",
     "KINDS",
     "QUIZ",
     "SCORING",
@@ -70,6 +73,7 @@ __all__ = [
     "Task",
     "assignment_names",
     "find_root",
+    "given_files",
     "is_chosen",
     "load_assignment",
     "load_course",

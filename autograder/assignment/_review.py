@@ -12,6 +12,7 @@ from autograder.assignment._course import Course
 from autograder.assignment._facts import Assignment
 from autograder.assignment._fixtures import refuse_fixtures
 from autograder.assignment._forbidden import unknown
+from autograder.assignment._given import refuse_given
 from autograder.assignment._mistakes import load_mistakes, mistaken_source
 from autograder.errors import AuthoringError
 from autograder.syntax import parse
@@ -20,7 +21,7 @@ FULL = 100.0  # points of an assignment
 MARGIN = timedelta(seconds=150)  # for starting on half a core, for ending a grader that hangs, and for writing
 READ = (
     *("assignment.toml", "handout.md", "experiment.py", "helpers.py", "mistakes.toml"),
-    *("public/test_*.py", "hidden/test_*.py"),
+    *("public/test_*.py", "hidden/test_*.py", "given/*.py", "data/*"),
 )
 
 
@@ -42,6 +43,7 @@ def review(assignment: Assignment, course: Course) -> tuple[Remark, ...]:
     checks = points(assignment)
     refuse_fixtures(assignment)
     refuse_forbidden(assignment)
+    refuse_given(assignment)
     remarks = (*_points(assignment, checks), *_platform(assignment, course), *_files(assignment))
     if assignment.solution.exists():
         remarks = (*remarks, *_reference(assignment))

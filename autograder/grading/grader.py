@@ -21,6 +21,7 @@ import torch
 from autograder.assignment import Assignment, read_assignment, refuse_forbidden
 from autograder.checks import Answer, Diagnosis, LocalRunner, Runner, explain, module_from_source, skipped_note
 from autograder.checks.boxed import BoxedRunner, imported
+from autograder.checks.given import at_hand
 from autograder.errors import DeepgradeError, GraderError
 from autograder.grading.job import Job
 from autograder.grading.kept import Kept
@@ -94,7 +95,8 @@ class Grading:
             }
         )
         if self._replays or self._imports(sources, limits):
-            self._checks(assignment, sources, limits, started + self.job.seconds)
+            with at_hand(assignment):
+                self._checks(assignment, sources, limits, started + self.job.seconds)
         self.emit({"event": "end"})
 
     def _imports(self, sources: Sources, limits: Limits) -> bool:

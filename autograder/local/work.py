@@ -14,6 +14,7 @@ from autograder.checks import Answer, LocalRunner, Raised, skipped_note
 from autograder.checks.runner import AT_IMPORT, NO_PACKAGE, PACKAGES, advice
 from autograder.errors import SubmissionError
 from autograder.local.clock import Clock, TimedRunner, TimeUp, position
+from autograder.local.given import changed, given_modules
 from autograder.sandbox.courtesy import stand_in_for_ipython
 from autograder.sandbox.poison import poison
 from autograder.sandbox.steps import Request
@@ -90,7 +91,7 @@ def read_work(path: Path, assignment: Assignment, staging: Path, clock: Clock) -
     loaded, told = _imported(sources, path.name, assignment.limits.call_seconds, clock)
     failed = (Answer(raised=Raised.from_wire(describe(error, str(submission.path)))) for error in loaded.failed)
     skipped = (skipped_note(answer, submission.path) for answer in failed)
-    imports = _unusual_imports(submission.source, assignment.deliverable)
+    imports = _unusual_imports(submission.source, {assignment.deliverable, *given_modules(assignment)})
     return Work(
         assignment=assignment,
         name=submission.origin,
@@ -99,7 +100,7 @@ def read_work(path: Path, assignment: Assignment, staging: Path, clock: Clock) -
         module=loaded.module,
         helpers=loaded.helpers,
         written=outline(submission.source.encode(), submission.path.name, assignment).written,
-        notes=(*submission.notes, *told, *skipped, *imports),
+        notes=(*submission.notes, *told, *skipped, *imports, *changed(assignment)),
     )
 
 
@@ -125,17 +126,17 @@ def _imported(sources: Sources, name: str, seconds: float, clock: Clock) -> tupl
     return loaded, [f"Only what the tasks need of your file was run. {told}"]
 
 
-def _unusual_imports(source: str, own: str) -> Iterator[str]:
+def _unusual_imports(source: str, own: set[str]) -> Iterator[str]:
     """A note for each package that is not there where code is graded, unless it is imported on a condition only."""
     try:
         todo: list[ast.AST] = [parse(source)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # its import will say so
-    seen = {*sys.stdlib_module_names, *PACKAGES, "helpers", own}
+    seen = {*sys.stdlib_module_names, *PACKAGES, "helpers", *own}
     while todo:
         node = todo.pop()
         if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [each.name for each in node.names] if isinstance(node, ast.Import) else [node.module or own]
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else [node.module or "helpers"]
             for name in dict.fromkeys(name.partition(".")[0] for name in names):
                 if name not in seen:
                     yield NO_PACKAGE.format(f"`{name}` (line {node.lineno})")

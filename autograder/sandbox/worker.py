@@ -39,6 +39,11 @@ class Sources:
     path: Path
     helpers: Path | None = None
 
+    @property
+    def data(self) -> Path:
+        """Where data lies that the assignment gives, if it does."""
+        return self.path.parent / "data"
+
 
 def load_module(name: str, path: Path, data: bytes | None = None) -> ModuleType:
     """Execute a source file, or `data` in its stead, as module `name`."""
@@ -56,10 +61,10 @@ def _registered(name: str, path: Path) -> ModuleType:
 
 
 def load_submission(sources: Sources, text: str | None = None) -> Submission:
-    """Import the helpers and as much of the submission as runs, or `text` in its stead. Its folder comes last on the
-    path, so that it shadows nothing."""
-    helpers = load_module("helpers", sources.helpers) if sources.helpers else None
+    """Import the helpers and as much of the submission as runs, or `text` in its stead. Its folder, in which the
+    assignment's own modules lie too, comes last on the path, so that it shadows nothing."""
     sys.path.append(str(sources.path.parent))
+    helpers = load_module("helpers", sources.helpers) if sources.helpers else None
     if text is not None:
         return Submission(load_module(sources.name, sources.path, text.encode()), helpers)
     module = _registered(sources.name, sources.path)
