@@ -211,6 +211,20 @@ ROWS = (
     ),
     Breakage("checks", "numbers two checks alike", FILES, edit(HIDDEN, '"1.2"', '"1.1"'), "all have the number 1.1"),
     Breakage(
+        FACTS,
+        "gives a number of the quiz a tolerance of 500 %",
+        FILES,
+        edit(FACTS, 'options = { a = "no", b = "yes" }', 'kind = "number"\ntolerance = 5.0'),
+        "tolerance is a part of the right number: below 1",
+    ),
+    Breakage(
+        "the reference",
+        "answers a number with a letter",
+        FILES,
+        edit(FACTS, 'options = { a = "no", b = "yes" }', 'kind = "number"'),
+        "QUIZ answers q1 with 'b', and 'b' is no plain number",
+    ),
+    Breakage(
         "given modules",
         "calls one like a module of Python's",
         FILES,

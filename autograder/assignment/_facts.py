@@ -7,6 +7,7 @@ from pathlib import Path
 
 from autograder.assignment._course import assignment_names, find_root, load_course
 from autograder.assignment._forbidden import misspelt, spelled_out
+from autograder.assignment._quiz import Question, read_question
 from autograder.assignment._table import Table
 from autograder.errors import AuthoringError, UsageError, did_you_mean
 
@@ -44,16 +45,6 @@ class Pair:
     returns: tuple[str, ...]
     differentiate: tuple[str, ...]
     gradients: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Question:
-    """One quiz question; its answer stands in the reference only."""
-
-    id: str
-    question: str
-    options: dict[str, str]
-    reread: str
 
 
 DEAD_BAND = 1.1  # equal work in two processes was seen to differ by half of that
@@ -288,12 +279,8 @@ def _ranking(table: Table) -> Ranking:
 def _quiz(table: Table) -> tuple[Question, ...]:
     questions: dict[str, Question] = {}
     for entry in table.entries("quiz"):
-        options = entry.table("options").choices()
-        if len(set(options.values())) < max(2, len(options)):
-            raise entry.fault("options must be at least two, and different")
-        question = Question(entry.identifier("id"), entry.text("question"), options, entry.text("reread"))
+        question = read_question(entry)
         if question.id in questions:
             raise entry.fault(f"another question has the id {question.id!r}")
-        entry.close()
         questions[question.id] = question
     return tuple(questions.values())

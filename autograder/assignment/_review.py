@@ -3,9 +3,11 @@
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatch
+from typing import Any
 
 from autograder.assignment._checks import CheckFacts, points
 from autograder.assignment._course import Course
@@ -14,6 +16,7 @@ from autograder.assignment._fixtures import refuse_fixtures
 from autograder.assignment._forbidden import unknown
 from autograder.assignment._given import refuse_given
 from autograder.assignment._mistakes import load_mistakes, mistaken_source
+from autograder.assignment._quiz import fault_of_key
 from autograder.errors import AuthoringError
 from autograder.syntax import parse
 
@@ -97,15 +100,12 @@ def _reference(assignment: Assignment) -> Iterator[Remark]:
         module = parse(reference)
     except (SyntaxError, ValueError) as error:
         raise AuthoringError(f"{assignment.solution}: cannot be parsed ({error})") from error
-    answers = next((node.value for node in module.body if isinstance(node, ast.Assign) and _is_quiz(node)), None)
-    given = ast.literal_eval(answers) if isinstance(answers, ast.Dict) else {}
-    for question in assignment.quiz if answers is not None else ():
-        if given.get(question.id) not in question.options:
-            options = ", ".join(question.options)
-            yield Remark(
-                f"{assignment.solution}: QUIZ answers {question.id} with {given.get(question.id)!r}, and the options "
-                f"are {options}"
-            )
+    answers, accepted = _constant(module, "QUIZ"), _constant(module, "ACCEPTED") or {}
+    for question in assignment.quiz:
+        if answers is not None and (
+            wrong := fault_of_key(question, answers.get(question.id), accepted.get(question.id))
+        ):
+            yield Remark(f"{assignment.solution}: {wrong}")
     for mistake in load_mistakes(assignment):
         try:
             parse(mistaken_source(reference, mistake))
@@ -113,8 +113,13 @@ def _reference(assignment: Assignment) -> Iterator[Remark]:
             yield Remark(f"{assignment.folder / 'mistakes.toml'}: {mistake.name!r} cannot be parsed: {error.msg}")
 
 
-def _is_quiz(node: ast.Assign) -> bool:
-    return [getattr(target, "id", "") for target in node.targets] == ["QUIZ"]
+def _constant(module: ast.Module, name: str) -> dict[str, Any] | None:
+    """A dict that a module defines, read without running it; None where there is none."""
+    for node in module.body:
+        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == [name]:
+            with suppress(ValueError, TypeError):
+                return dict(ast.literal_eval(node.value))
+    return None
 
 
 def _platform(assignment: Assignment, course: Course) -> Iterator[Remark]:

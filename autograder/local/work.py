@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-from autograder.assignment import Assignment
+from autograder.assignment import Assignment, read_answer
 from autograder.checks import Answer, LocalRunner, Raised, skipped_note
 from autograder.checks.runner import AT_IMPORT, NO_PACKAGE, PACKAGES, advice
 from autograder.errors import SubmissionError
@@ -70,11 +70,11 @@ class Work:
         answers = answer.value if answer.ok and isinstance(answer.value, dict) else {}
         found = {}
         for question in self.assignment.quiz:
-            given = answers.get(question.id)
-            if not isinstance(given, str) or not given.strip():
-                found[question.id] = "not answered"
-            elif given.strip().lower() not in question.options:
-                found[question.id] = f"{given!r:.40} is none of {', '.join(question.options)}"
+            try:
+                if read_answer(question, answers.get(question.id)) is None:
+                    found[question.id] = "not answered"
+            except ValueError as error:
+                found[question.id] = str(error)
         return found
 
 
