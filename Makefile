@@ -45,11 +45,12 @@ release: $(SETUP) ## Audit, then build the bundles that go to students and to Gr
 starter: $(SETUP) ## Build student_starter/ from the references: ASSIGNMENT=all
 	$(DEEPGRADE) starter $(ASSIGNMENT)
 
-docs: $(SETUP) ## Rewrite the generated pages: docs/coverage.md, the tables of docs/results.md, docs/intake.md and docs/breakages.md
+docs: $(SETUP) ## Rewrite the generated pages: docs/coverage.md, the tables of docs/results.md, docs/intake.md, docs/breakages.md and docs/kinds.md
 	$(PY) docs/results_table.py
 	$(PY) docs/coverage_table.py
 	$(PY) docs/intake_table.py
 	$(PY) docs/breakages_table.py
+	$(PY) docs/kinds_table.py
 
 bench: $(SETUP) ## Print the ratios: speed of grading, verdicts of races, reference against library
 	$(PY) -m benchmarks
