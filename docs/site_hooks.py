@@ -23,7 +23,7 @@ SAMPLE = """\
 What a student, or an instructor, gets as `report.html`: of a submission that has about half of an assignment right.
 [Open it as a page of its own](sample.html).
 
-<iframe src="sample.html" title="A sample of results" style="width: 100%; height: 45rem; border: 1px solid #8884"></iframe>
+<iframe src="sample.html" title="A sample of results" style="width: 100%; height: 45rem; border: 0"></iframe>
 """
 LINK = re.compile(r"(?<=\]\()(?:\.\./)?([\w./-]+)(?=[)#])")
 
