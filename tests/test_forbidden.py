@@ -61,7 +61,7 @@ def engine() -> Iterator[Engine]:
 
 
 NUMPY = '"np.convolve", "scipy.signal", "scipy.linalg.svd", "eval", "collections.deque", "fractions.Fraction"'
-TORCH = '"aten::einsum", "torch.bmm", "aten::softmax", "F.unfold", "nn.Linear", "torch.autograd.grad"'
+TORCH = '"aten::einsum", "torch.bmm", "aten::softmax", "F.unfold", "nn.Linear", "torch.autograd.grad", "torch.optim"'
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,13 @@ USES = {  # what is forbidden, how it is used, what stands above
         "",
     ),
     "a layer": ("torch.nn.Linear", PRODUCT, "return x @ w + 0 * nn.Linear(1, 1).bias.sum()", ""),
+    "a module that torch has loaded": ("torch.optim", PRODUCT, "return x @ w + 0 * torch.optim.SGD([w], 1.0).x", ""),
+    "the same from torch": (
+        "torch.optim",
+        PRODUCT,
+        "return x @ w + 0 * o.SGD([w], 1.0).x",
+        "from torch import optim as o\n",
+    ),
     "a function of autograd's": (
         "torch.autograd.grad",
         PRODUCT,

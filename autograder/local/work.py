@@ -16,6 +16,7 @@ from autograder.errors import SubmissionError
 from autograder.local.clock import Clock, TimedRunner, TimeUp, position
 from autograder.local.given import changed, given_modules
 from autograder.sandbox.courtesy import stand_in_for_ipython
+from autograder.sandbox.names import is_builtin
 from autograder.sandbox.poison import poison
 from autograder.sandbox.steps import Request
 from autograder.sandbox.steps import Submission as Loaded
@@ -87,7 +88,8 @@ def read_work(path: Path, assignment: Assignment, staging: Path, clock: Clock) -
     submission = collect(path, assignment, staging)
     linecache.checkcache()
     helpers = assignment.folder / "helpers.py"
-    sources = Sources(assignment.deliverable, submission.path, helpers if helpers.exists() else None)
+    guarded = any(is_builtin(entry) for task in assignment.tasks.values() for entry in task.forbidden)
+    sources = Sources(assignment.deliverable, submission.path, helpers if helpers.exists() else None, guarded)
     loaded, told = _imported(sources, path.name, assignment.limits.call_seconds, clock)
     failed = (Answer(raised=Raised.from_wire(describe(error, str(submission.path)))) for error in loaded.failed)
     skipped = (skipped_note(answer, submission.path) for answer in failed)

@@ -33,11 +33,13 @@ class Sources:
         name: the deliverable's module name, as in `import conv`.
         path: the staged submission.
         helpers: the assignment's helpers, or None.
+        own_builtins: whether it gets builtins of its own, so that some can be taken away for a while.
     """
 
     name: str
     path: Path
     helpers: Path | None = None
+    own_builtins: bool = False
 
     @property
     def data(self) -> Path:
@@ -68,7 +70,8 @@ def load_submission(sources: Sources, text: str | None = None) -> Submission:
     if text is not None:
         return Submission(load_module(sources.name, sources.path, text.encode()), helpers)
     module = _registered(sources.name, sources.path)
-    vars(module)["__builtins__"] = own_builtins(BUILTINS)
+    if BUILTINS or sources.own_builtins:
+        vars(module)["__builtins__"] = own_builtins(BUILTINS)
     return Submission(module, helpers, run_on(sources.path, module))
 
 
