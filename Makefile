@@ -14,7 +14,7 @@ PYTEST_ARGS ?= -n auto --dist worksteal
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help grade test fuzz check lint audit release starter docs bench gpu-test clean
+.PHONY: help grade test fuzz check lint audit release starter docs site bench gpu-test clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,11 +45,17 @@ release: $(SETUP) ## Audit, then build the bundles that go to students and to Gr
 starter: $(SETUP) ## Build student_starter/ from the references: ASSIGNMENT=all
 	$(DEEPGRADE) starter $(ASSIGNMENT)
 
-docs: $(SETUP) ## Rewrite the generated pages: docs/coverage.md, the tables of docs/results.md, docs/intake.md and docs/breakages.md
+docs: $(SETUP) ## Rewrite the generated pages: docs/coverage.md, the tables of docs/results.md, docs/intake.md, docs/breakages.md and docs/kinds.md
 	$(PY) docs/results_table.py
 	$(PY) docs/coverage_table.py
 	$(PY) docs/intake_table.py
 	$(PY) docs/breakages_table.py
+	$(PY) docs/kinds_table.py
+
+site: $(SETUP) ## Build the documentation as a site in out/site, links checked, with a page of results graded now
+	@$(PY) -c "import material" 2>/dev/null || $(PY) -m pip install --quiet --no-build-isolation --constraint constraints.txt --editable ".[docs]"
+	$(DEEPGRADE) grade conv tests/submissions/conv/wrong/half_right.py --out out
+	$(PY) -m mkdocs build --strict
 
 bench: $(SETUP) ## Print the ratios: speed of grading, verdicts of races, reference against library
 	$(PY) -m benchmarks

@@ -67,6 +67,13 @@ def leak(folder: Path) -> None:
     add(HANDOUT, f"\n`{LEAK}`\n")(folder)
 
 
+def given_leak(folder: Path) -> None:
+    """The same in a given module."""
+    edit(REFERENCE, "return 2 * x", LEAK)(folder)
+    edit(MISTAKES, 'find = "return 2 * x"', f'find = "{LEAK}"')(folder)
+    add("given/beams.py", f"def f(x):\n    {LEAK}\n")(folder)
+
+
 PASSES = "    expect(student.double(np.array([1.0, 2.0, 3.0])), np.array([2.0, 4.0, 6.0]))"
 FIRST = 'agrees.pair("scale", draw(5, 3), draw(3))'
 
@@ -107,6 +114,20 @@ ROWS = (
         FILES,
         edit(FACTS, '"convolution"', '"convolve"'),
         "did you mean 'convolution'?",
+    ),
+    Breakage(
+        FACTS,
+        "forbids an operation that torch does not have",
+        FILES,
+        edit(FACTS, '"convolution"', '"aten::einsam"'),
+        "did you mean 'aten::einsum'?",
+    ),
+    Breakage(
+        FACTS,
+        "forbids a Python name that there is not",
+        FILES,
+        edit(FACTS, '"convolution"', '"np.convole"'),
+        "did you mean 'numpy.convolve'?",
     ),
     Breakage(
         FACTS,
@@ -189,6 +210,28 @@ ROWS = (
         "checks", "lets points add up to 101", FILES, edit(PUBLIC, "weight(8)", "weight(9)"), "add up to 101, not 100"
     ),
     Breakage("checks", "numbers two checks alike", FILES, edit(HIDDEN, '"1.2"', '"1.1"'), "all have the number 1.1"),
+    Breakage(
+        FACTS,
+        "gives a number of the quiz a tolerance of 500 %",
+        FILES,
+        edit(FACTS, 'options = { a = "no", b = "yes" }', 'kind = "number"\ntolerance = 5.0'),
+        "tolerance is a part of the right number: below 1",
+    ),
+    Breakage(
+        "the reference",
+        "answers a number with a letter",
+        FILES,
+        edit(FACTS, 'options = { a = "no", b = "yes" }', 'kind = "number"'),
+        "QUIZ answers q1 with 'b', and 'b' is no plain number",
+    ),
+    Breakage(
+        "given modules",
+        "calls one like a module of Python's",
+        FILES,
+        add("given/random.py", "SEED = 1\n"),
+        "there is another module 'random'",
+    ),
+    Breakage("given modules", "puts a line of the solution there", FILES, given_leak, "which students get, would hold"),
     Breakage(
         "checks", "calls a file hidden/checks.py", FILES, add("hidden/checks.py", ""), "is ignored: files of checks are"
     ),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.assignment import load_assignment, load_course, load_mistakes, review
+from autograder.assignment import QUIZ, load_assignment, load_course, load_mistakes, review
 from autograder.audit import Verdict, audit
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "cookbook.md").read_text("utf-8")
@@ -16,6 +16,8 @@ FILES = {
     "helpers": "assignments/cookbook/helpers.py",
     "assignment.toml": "assignments/cookbook/assignment.toml",
     "mistakes.toml": "assignments/cookbook/mistakes.toml",
+    "given/rays.py": "assignments/cookbook/given/rays.py",
+    "data/digits.csv": "assignments/cookbook/data/digits.csv",
 }
 
 
@@ -41,7 +43,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_page_has_a_recipe_with_a_mistake_for_every_kind(course: Path) -> None:
     assignment = load_assignment("cookbook", course)
     assert len(assignment.tasks) == len(re.findall(r"^## (?!Questions)", PAGE, re.MULTILINE)) >= 12
-    assert {mistake.task for mistake in load_mistakes(assignment)} == assignment.tasks.keys()
+    assert {mistake.task for mistake in load_mistakes(assignment)} == {*assignment.tasks, QUIZ}
     assert [remark.text for remark in review(assignment, load_course(course)) if remark.is_fault] == []
 
 

@@ -247,8 +247,11 @@ def needed() -> Iterator[str]:
         if name in seen:
             continue
         seen.add(name)
+        try:
+            below = [Requirement(text) for text in metadata.requires(name) or []]
+        except metadata.PackageNotFoundError:  # of the extra `docs`, which only `make site` installs
+            continue
         yield name
-        below = [Requirement(text) for text in metadata.requires(name) or []]
         todo += [each for each in below if each.marker is None or each.marker.evaluate({"extra": ""})]
 
 

@@ -626,6 +626,54 @@ def test_what_a_task_forbids_is_refused_at_home_too(
     assert done.code == 1
 
 
+NAMES = '["torch", "np.convolve", "scipy.signal", "eval", "fractions.Fraction"]'
+BY_NAME = {  # in Python and in torch: the task, what stands above, the old line, the new one, what is told
+    "a function": ("double", "", "return 2 * x", "return np.convolve(x, [2.0])", "without `numpy.convolve`"),
+    "a function that was imported before": (
+        "double",
+        "from numpy import convolve",
+        "return 2 * x",
+        "return convolve(x, [2.0])",
+        "without `numpy.convolve`",
+    ),
+    "a module": (
+        "double",
+        "from scipy import signal",
+        "return 2 * x",
+        "return signal.fftconvolve(x, [2.0])",
+        "without `scipy.signal`",
+    ),
+    "a builtin": ("double", "", "return 2 * x", "return eval('2 * x', {'x': x})", "without `eval`"),
+    "a class": (
+        "double",
+        "from fractions import Fraction",
+        "return 2 * x",
+        "return x * float(Fraction(2))",
+        "without `fractions.Fraction`",
+    ),
+    "an operation": ("affine", "", "return x @ w", "return torch.einsum('ij,jk->ik', x, w)", "what `einsum` does"),
+}
+
+
+@pytest.mark.parametrize(("task", "above", "old", "new", "told"), BY_NAME.values(), ids=BY_NAME.keys())
+def test_single_operations_and_names_are_refused_at_home_and_other_tasks_have_them(
+    folder: Path, check: Check, task: str, above: str, old: str, new: str, told: str
+) -> None:
+    with_checks(folder, ASKS_AFFINE)
+    facts = (folder / "assignment.toml").read_text().replace('["torch"]', NAMES)
+    (folder / "assignment.toml").write_text(facts.replace('"attention"]', '"attention", "aten::einsum"]'))
+    (folder / "mini.py").write_text(f"from __future__ import annotations\n{above}\n{REFERENCE.replace(old, new)}")
+    done = check("mini.py", task)
+    assert told in done.out
+    assert done.code == 1
+    uses = new.removeprefix("return ").replace("(x", "(np.ones(1)").replace("{'x': x}", "{'x': 1}")
+    beside = f"\n    {uses}\n    return x @ w" if task == "double" else "return x @ w"
+    (folder / "mini.py").write_text(
+        f"from __future__ import annotations\n{above}\n{REFERENCE.replace('return x @ w', beside)}"
+    )
+    assert check("mini.py", "affine").code == 0
+
+
 @pytest.fixture
 def watched(folder: Path) -> Iterator[Callable[[str], str]]:
     """`check.py --watch mini.py`: give it what is printed up to a line with these words."""

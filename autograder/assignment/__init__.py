@@ -23,13 +23,11 @@ from autograder.assignment._course import (
 )
 from autograder.assignment._facts import (
     COST_FIGURES,
-    FORBIDDEN,
     QUIZ,
     Assignment,
     Costs,
     Limits,
     Pair,
-    Question,
     Ranking,
     Targets,
     Task,
@@ -37,17 +35,24 @@ from autograder.assignment._facts import (
     read_assignment,
     suite_digest,
 )
+from autograder.assignment._forbidden import FORBIDDEN
+from autograder.assignment._given import DATA, GIVEN, given_files
 from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
-from autograder.assignment._review import FULL, Remark, platform_seconds, review, reviewed
+from autograder.assignment._quiz import NUMBER, ROUNDING, Question, fault_of_key, is_right, read_answer
+from autograder.assignment._review import FULL, Remark, platform_seconds, refuse_forbidden, review, reviewed
 from autograder.assignment._table import Table
 
 __all__ = [
     "COST_FIGURES",
+    "DATA",
     "DEVICES",
     "FORBIDDEN",
     "FULL",
+    "GIVEN",
     "KINDS",
+    "NUMBER",
     "QUIZ",
+    "ROUNDING",
     "SCORING",
     "SECRET",
     "Assignment",
@@ -69,15 +74,20 @@ __all__ = [
     "Targets",
     "Task",
     "assignment_names",
+    "fault_of_key",
     "find_root",
+    "given_files",
     "is_chosen",
+    "is_right",
     "load_assignment",
     "load_course",
     "load_mistakes",
     "mistaken_source",
     "platform_seconds",
     "points",
+    "read_answer",
     "read_assignment",
+    "refuse_forbidden",
     "review",
     "reviewed",
     "suite_digest",

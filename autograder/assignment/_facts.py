@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autograder.assignment._course import assignment_names, find_root, load_course
+from autograder.assignment._forbidden import misspelt, spelled_out
+from autograder.assignment._quiz import Question, read_question
 from autograder.assignment._table import Table
 from autograder.errors import AuthoringError, UsageError, did_you_mean
 
@@ -45,17 +47,6 @@ class Pair:
     gradients: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Question:
-    """One quiz question; its answer stands in the reference only."""
-
-    id: str
-    question: str
-    options: dict[str, str]
-    reread: str
-
-
-FORBIDDEN = ("convolution", "pooling", "batch_norm", "layer_norm", "recurrent", "attention", "torch")  # groups
 DEAD_BAND = 1.1  # equal work in two processes was seen to differ by half of that
 COST_FIGURES = {
     "operations": "operations",
@@ -215,13 +206,12 @@ def _task(name: str, table: Table) -> Task:
         functions=table.texts("functions", names=True),
         ideas=table.texts("ideas"),
         oracle=table.text("oracle"),
-        forbidden=table.texts("forbidden", ()),
+        forbidden=tuple(map(spelled_out, table.texts("forbidden", ()))),
     )
     table.close()
-    for group in task.forbidden:
-        if group not in FORBIDDEN:
-            near = did_you_mean(group, FORBIDDEN) or f"; there are {', '.join(FORBIDDEN)}"
-            raise table.fault(f"forbidden: there is no group {group!r}{near}", "forbidden")
+    for entry in task.forbidden:
+        if wrong := misspelt(entry):
+            raise table.fault(f"forbidden: {wrong}", "forbidden")
     return task
 
 
@@ -289,12 +279,8 @@ def _ranking(table: Table) -> Ranking:
 def _quiz(table: Table) -> tuple[Question, ...]:
     questions: dict[str, Question] = {}
     for entry in table.entries("quiz"):
-        options = entry.table("options").choices()
-        if len(set(options.values())) < max(2, len(options)):
-            raise entry.fault("options must be at least two, and different")
-        question = Question(entry.identifier("id"), entry.text("question"), options, entry.text("reread"))
+        question = read_question(entry)
         if question.id in questions:
             raise entry.fault(f"another question has the id {question.id!r}")
-        entry.close()
         questions[question.id] = question
     return tuple(questions.values())

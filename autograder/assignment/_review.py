@@ -3,15 +3,20 @@
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatch
+from typing import Any
 
 from autograder.assignment._checks import CheckFacts, points
 from autograder.assignment._course import Course
 from autograder.assignment._facts import Assignment
 from autograder.assignment._fixtures import refuse_fixtures
+from autograder.assignment._forbidden import unknown
+from autograder.assignment._given import refuse_given
 from autograder.assignment._mistakes import load_mistakes, mistaken_source
+from autograder.assignment._quiz import fault_of_key
 from autograder.errors import AuthoringError
 from autograder.syntax import parse
 
@@ -19,7 +24,7 @@ FULL = 100.0  # points of an assignment
 MARGIN = timedelta(seconds=150)  # for starting on half a core, for ending a grader that hangs, and for writing
 READ = (
     *("assignment.toml", "handout.md", "experiment.py", "helpers.py", "mistakes.toml"),
-    *("public/test_*.py", "hidden/test_*.py"),
+    *("public/test_*.py", "hidden/test_*.py", "given/*.py", "data/*"),
 )
 
 
@@ -40,6 +45,8 @@ def review(assignment: Assignment, course: Course) -> tuple[Remark, ...]:
     """
     checks = points(assignment)
     refuse_fixtures(assignment)
+    refuse_forbidden(assignment)
+    refuse_given(assignment)
     remarks = (*_points(assignment, checks), *_platform(assignment, course), *_files(assignment))
     if assignment.solution.exists():
         remarks = (*remarks, *_reference(assignment))
@@ -63,6 +70,18 @@ def platform_seconds(course: Course) -> float:
     return (course.platform - MARGIN) / timedelta(seconds=1)
 
 
+def refuse_forbidden(assignment: Assignment) -> None:
+    """Refuse operations and Python names that there are not. Imports what is named, and nothing where nothing is.
+
+    Raises:
+        AuthoringError: the message names file, task and entry, and what is spelt alike.
+    """
+    for task in assignment.tasks.values():
+        for entry in task.forbidden:
+            if wrong := unknown(entry):
+                raise AuthoringError(f"{assignment.folder / 'assignment.toml'}: [tasks.{task.name}] forbidden: {wrong}")
+
+
 def _points(assignment: Assignment, checks: tuple[CheckFacts, ...]) -> Iterator[Remark]:
     if (total := sum(check.weight for check in checks)) != FULL:
         yield Remark(f"{assignment.folder}: the points of all checks and questions add up to {total:g}, not {FULL:g}")
@@ -81,15 +100,12 @@ def _reference(assignment: Assignment) -> Iterator[Remark]:
         module = parse(reference)
     except (SyntaxError, ValueError) as error:
         raise AuthoringError(f"{assignment.solution}: cannot be parsed ({error})") from error
-    answers = next((node.value for node in module.body if isinstance(node, ast.Assign) and _is_quiz(node)), None)
-    given = ast.literal_eval(answers) if isinstance(answers, ast.Dict) else {}
-    for question in assignment.quiz if answers is not None else ():
-        if given.get(question.id) not in question.options:
-            options = ", ".join(question.options)
-            yield Remark(
-                f"{assignment.solution}: QUIZ answers {question.id} with {given.get(question.id)!r}, and the options "
-                f"are {options}"
-            )
+    answers, accepted = _constant(module, "QUIZ"), _constant(module, "ACCEPTED") or {}
+    for question in assignment.quiz:
+        if answers is not None and (
+            wrong := fault_of_key(question, answers.get(question.id), accepted.get(question.id))
+        ):
+            yield Remark(f"{assignment.solution}: {wrong}")
     for mistake in load_mistakes(assignment):
         try:
             parse(mistaken_source(reference, mistake))
@@ -97,8 +113,13 @@ def _reference(assignment: Assignment) -> Iterator[Remark]:
             yield Remark(f"{assignment.folder / 'mistakes.toml'}: {mistake.name!r} cannot be parsed: {error.msg}")
 
 
-def _is_quiz(node: ast.Assign) -> bool:
-    return [getattr(target, "id", "") for target in node.targets] == ["QUIZ"]
+def _constant(module: ast.Module, name: str) -> dict[str, Any] | None:
+    """A dict that a module defines, read without running it; None where there is none."""
+    for node in module.body:
+        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == [name]:
+            with suppress(ValueError, TypeError):
+                return dict(ast.literal_eval(node.value))
+    return None
 
 
 def _platform(assignment: Assignment, course: Course) -> Iterator[Remark]:

@@ -19,6 +19,7 @@ import torch
 
 from autograder.assignment import Assignment, points, read_assignment
 from autograder.checks import Answer, Closeness, Door, Draw, LocalRunner, compare, module_from_source
+from autograder.checks.given import at_hand
 from autograder.sandbox.steps import Request
 from autograder.sandbox.wire import arrays_in
 from autograder.suite import check_files, run_pytest
@@ -72,10 +73,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     assignment = read_assignment(Path(job["folder"]), Path(job["solution"]))
-    differ = Differ(assignment, job["task"], job["seed"])
-    for position, source in enumerate(job["sources"]):
-        print(json.dumps({"position": position, "told": differ.told(source), "asked": len(differ.asked)}), file=out)
-        out.flush()
+    with at_hand(assignment):
+        differ = Differ(assignment, job["task"], job["seed"])
+        for position, source in enumerate(job["sources"]):
+            print(json.dumps({"position": position, "told": differ.told(source), "asked": len(differ.asked)}), file=out)
+            out.flush()
 
 
 class Differ:

@@ -65,13 +65,13 @@ class BoxedRunner:
         answer = self.imported(absent, absent)
         if TORCH in absent and _wants_torch(answer):
             self._end(absent)
-            answer = self.imported(absent, ())
+            answer = self.imported(absent, tuple(each for each in absent if each != TORCH))
         return None if answer.ok else answer
 
     def imported(self, absent: tuple[str, ...], before: tuple[str, ...]) -> Answer:
         """The import in a fresh worker, in which `before` is absent from its birth, and the rest after the import."""
         worker = self._stack.enter_context(self.sandbox.worker(self.sources, self.limits, before))
-        asked = {"import": None} if before == absent else {"import": None, "absent": list(absent)}
+        asked = {"import": None, "absent": [each for each in absent if each not in before]}
         answer = self._asked(worker, asked, self.limits.call_seconds)
         if answer.ok:
             self._workers[absent] = worker

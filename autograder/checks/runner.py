@@ -142,6 +142,9 @@ def explain(answer: Answer, source: Path, call: str) -> CheckFailed:
         rule = f"This task is about writing what `{raised.message}` does: using it earns nothing"
         told = "This task is to be written in NumPy: torch is not there for it" if raised.message == TORCH else rule
         return CheckFailed(told + place(raised, source), rung="forbidden", call=call)
+    if raised.type == "AbsentNameError":
+        told = f"This task is to be solved without `{raised.message}`: using it earns nothing{place(raised, source)}"
+        return CheckFailed(told, rung="forbidden", call=call)
     if raised.type == "RecordingError":
         told = f"Your code does {raised.message}, which is beyond every limit of this check."
         return CheckFailed(told, rung="cost", call=call)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.assignment import Question
+from autograder.assignment import Question, is_right, read_answer
 from autograder.checks import CheckFailed, Door
 
 
@@ -14,14 +14,15 @@ from autograder.checks import CheckFailed, Door
 def test_quiz(student: Door, reference: Door, quiz_question: Question) -> None:
     """the answer to a question"""
     answers: Any = student.value("QUIZ")
-    answer = answers.get(quiz_question.id) if isinstance(answers, dict) else None
-    key = answer.strip().lower() if isinstance(answer, str) else None
-    if key is None:
-        raise CheckFailed(
-            f"Not answered yet: put one of {', '.join(quiz_question.options)} into QUIZ[{quiz_question.id!r}].",
-            rung="stub",
-        )
-    if key not in quiz_question.options:
-        raise CheckFailed(f"{answer!r:.40} is none of the options {', '.join(quiz_question.options)}.", rung="value")
-    if key != reference.value("QUIZ")[quiz_question.id]:
+    given = answers.get(quiz_question.id) if isinstance(answers, dict) else None
+    try:
+        answer = read_answer(quiz_question, given)
+    except ValueError as error:
+        raise CheckFailed(f"{str(error)[:1].upper()}{str(error)[1:]}.", rung="value") from None
+    if answer is None:
+        told = f"Not answered yet: put {quiz_question.wanted} into QUIZ[{quiz_question.id!r}]."
+        raise CheckFailed(told, rung="stub")
+    patterns = reference.answer(reference.request("value", "ACCEPTED", (), {}))
+    pattern = patterns.value.get(quiz_question.id) if patterns.ok else None
+    if not is_right(quiz_question, answer, reference.value("QUIZ")[quiz_question.id], pattern):
         raise CheckFailed(f"Not this one. Read again: {quiz_question.reread}.", rung="value")

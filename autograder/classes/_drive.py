@@ -20,7 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from autograder import __version__
-from autograder.assignment import Assignment, find_root, load_assignment, points
+from autograder.assignment import Assignment, find_root, given_files, load_assignment, points
 from autograder.classes._cluster import Cluster
 from autograder.classes._flags import integrity_flags
 from autograder.classes._intake import Handed, read_export
@@ -77,12 +77,12 @@ def waiting(run: Run | None) -> tuple[str, ...]:
 
 def suite_key(assignment: Assignment) -> str:
     """A hash of everything that can change a verdict or a message of the assignment: reference, facts, helpers,
-    mistakes, public and hidden checks."""
+    mistakes, public and hidden checks, given modules and data."""
     found = hashlib.sha256()
     files = [assignment.folder / name for name in ("assignment.toml", "helpers.py", "mistakes.toml")]
     for room in ("public", "hidden"):
         files += sorted((assignment.folder / room).rglob("*.py"))
-    for file in (assignment.solution, *files):
+    for file in (assignment.solution, *files, *given_files(assignment).values()):
         data = file.read_bytes() if file.exists() else b""
         found.update(f"{file.name} {len(data)}\n".encode() + data)
     return found.hexdigest()

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 import torch
 
-from autograder.assignment import Assignment, read_assignment
+from autograder.assignment import Assignment, read_assignment, refuse_forbidden
 from autograder.checks import Answer, Diagnosis, LocalRunner, Runner, explain, module_from_source, skipped_note
 from autograder.checks.boxed import BoxedRunner, imported
+from autograder.checks.given import at_hand
 from autograder.errors import DeepgradeError, GraderError
 from autograder.grading.job import Job
 from autograder.grading.kept import Kept
@@ -77,6 +78,7 @@ class Grading:
         if self.job.device == "cuda" and not torch.cuda.is_available():
             raise GraderError("there is no CUDA device here, or this torch cannot use it: grade with --device cpu")
         assignment = read_assignment(Path(self.job.folder), Path(self.job.solution))
+        refuse_forbidden(assignment)
         sources = Sources(
             assignment.deliverable, Path(self.job.submission), Path(self.job.helpers) if self.job.helpers else None
         )
@@ -93,7 +95,8 @@ class Grading:
             }
         )
         if self._replays or self._imports(sources, limits):
-            self._checks(assignment, sources, limits, started + self.job.seconds)
+            with at_hand(assignment):
+                self._checks(assignment, sources, limits, started + self.job.seconds)
         self.emit({"event": "end"})
 
     def _imports(self, sources: Sources, limits: Limits) -> bool:

@@ -33,7 +33,7 @@ from autograder.results import Line, Outcome, Run, Standing
 from autograder.sandbox.confine import Confinement
 from autograder.sandbox.folders import remove_tree, run_folder
 from autograder.sandbox.users import reclaim
-from autograder.submission import Submission, collect, warm_modules
+from autograder.submission import Submission, collect, lay_out, warm_modules
 
 __all__ = ["Engine", "Options", "grade"]
 
@@ -151,6 +151,7 @@ class _Grading:
             (folder / room).mkdir(mode=0o755)
             (folder / room).chmod(0o755)
         self.submission = collect(self.path, self.assignment, folder / "submission")
+        lay_out(self.assignment, self.submission.path.parent)
         helpers = self.assignment.folder / "helpers.py"
         if helpers.exists():
             shutil.copyfile(helpers, folder / "helpers" / "helpers.py")

@@ -145,7 +145,7 @@ class TimedRunner:
         most = SHORTENED_SECONDS if request.name in self.late else self.seconds
         most = min(most, CHECK_CALLS * self.seconds - self.spent)
         try:
-            with self.clock.limit(most), forbidding(request.absent):
+            with self.clock.limit(most), forbidding(request.absent, self.inner.module):
                 return self.inner.answer(request)
         except TimeUp as over:
             self.late.add(request.name)

@@ -1,29 +1,35 @@
 """What a task forbids is refused at home, too, with the words of the grade: nobody shall learn of it there."""
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from types import ModuleType
 from typing import Any
 
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from autograder.sandbox.absence import TORCH, AbsentError, is_forbidden
+from autograder.sandbox.absence import TORCH, AbsentError, is_forbidden, python_names
+from autograder.sandbox.names import without_names
 
 
 @contextmanager
-def forbidding(groups: Collection[str]) -> Iterator[None]:
-    """Refuse the operations of these groups, wherever in torch they are called from.
+def forbidding(entries: Collection[str], module: ModuleType) -> Iterator[None]:
+    """Refuse what these entries forbid: operations wherever in torch they are called from, and Python names, builtins
+    where the submission `module` uses them.
 
-    Unlike in the sandbox nothing is taken out of torch, so that the next task has it: this tells who did not know, and
+    Unlike in the sandbox nothing is taken out for good, so that the next task has it: this tells who did not know, and
     stops nobody who does.
 
     Raises:
-        AbsentError: in the code that calls one of them.
+        AbsentError: in the code that calls one of the operations.
+        AbsentNameError: in the code that uses one of the names.
     """
-    if not groups:
-        yield
-        return
-    with _Functions(groups), _Operations(groups):
+    names = python_names(entries)
+    operations = [entry for entry in entries if entry not in names]
+    with without_names(names, module), ExitStack() as modes:
+        if operations:
+            modes.enter_context(_Functions(operations))
+            modes.enter_context(_Operations(operations))
         yield
 
 

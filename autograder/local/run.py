@@ -15,6 +15,7 @@ from autograder.local.checks import Ran, public_checks, run_checks
 from autograder.local.choice import chosen, parted, work_in
 from autograder.local.clock import Clock, position
 from autograder.local.decorators import stand_in_for_decorators
+from autograder.local.given import go_there
 from autograder.local.hints import Hints, read_hints
 from autograder.local.terminal import Terminal
 from autograder.local.work import Work, read_work
@@ -35,6 +36,7 @@ def run(folder: Path, options: argparse.Namespace, command: str) -> int:
         return _ended(error, USAGE)
     except DeepgradeError as error:
         return _ended(error, CANNOT)
+    go_there(folder)
     with Clock(_give_up) as clock, tempfile.TemporaryDirectory(prefix="deepgrade-") as staging:
         try:
             return session.run(clock, Path(staging))
@@ -57,9 +59,9 @@ class Session:
         self.started = time.time()
         self.note = ""
         if self.files:
-            self.path = self.files[0]
+            self.path = self.files[0].absolute()
             if not self.path.exists():
-                raise UsageError(f"there is no file {self.path}", help="Files are looked for where you are.")
+                raise UsageError(f"there is no file {self.files[0]}", help="Files are looked for where you are.")
         else:
             self.path, self.note = work_in(assignment.folder, assignment)
         self.names = chosen(names, options.select, checks, assignment)

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-from autograder.assignment import Assignment
+from autograder.assignment import Assignment, read_answer
 from autograder.checks import Answer, LocalRunner, Raised, skipped_note
 from autograder.checks.runner import AT_IMPORT, NO_PACKAGE, PACKAGES, advice
 from autograder.errors import SubmissionError
 from autograder.local.clock import Clock, TimedRunner, TimeUp, position
+from autograder.local.given import changed, given_modules
 from autograder.sandbox.courtesy import stand_in_for_ipython
+from autograder.sandbox.names import is_builtin
 from autograder.sandbox.poison import poison
 from autograder.sandbox.steps import Request
 from autograder.sandbox.steps import Submission as Loaded
@@ -69,11 +71,11 @@ class Work:
         answers = answer.value if answer.ok and isinstance(answer.value, dict) else {}
         found = {}
         for question in self.assignment.quiz:
-            given = answers.get(question.id)
-            if not isinstance(given, str) or not given.strip():
-                found[question.id] = "not answered"
-            elif given.strip().lower() not in question.options:
-                found[question.id] = f"{given!r:.40} is none of {', '.join(question.options)}"
+            try:
+                if read_answer(question, answers.get(question.id)) is None:
+                    found[question.id] = "not answered"
+            except ValueError as error:
+                found[question.id] = str(error)
         return found
 
 
@@ -86,11 +88,12 @@ def read_work(path: Path, assignment: Assignment, staging: Path, clock: Clock) -
     submission = collect(path, assignment, staging)
     linecache.checkcache()
     helpers = assignment.folder / "helpers.py"
-    sources = Sources(assignment.deliverable, submission.path, helpers if helpers.exists() else None)
+    guarded = any(is_builtin(entry) for task in assignment.tasks.values() for entry in task.forbidden)
+    sources = Sources(assignment.deliverable, submission.path, helpers if helpers.exists() else None, guarded)
     loaded, told = _imported(sources, path.name, assignment.limits.call_seconds, clock)
     failed = (Answer(raised=Raised.from_wire(describe(error, str(submission.path)))) for error in loaded.failed)
     skipped = (skipped_note(answer, submission.path) for answer in failed)
-    imports = _unusual_imports(submission.source, assignment.deliverable)
+    imports = _unusual_imports(submission.source, {assignment.deliverable, *given_modules(assignment)})
     return Work(
         assignment=assignment,
         name=submission.origin,
@@ -99,7 +102,7 @@ def read_work(path: Path, assignment: Assignment, staging: Path, clock: Clock) -
         module=loaded.module,
         helpers=loaded.helpers,
         written=outline(submission.source.encode(), submission.path.name, assignment).written,
-        notes=(*submission.notes, *told, *skipped, *imports),
+        notes=(*submission.notes, *told, *skipped, *imports, *changed(assignment)),
     )
 
 
@@ -125,17 +128,17 @@ def _imported(sources: Sources, name: str, seconds: float, clock: Clock) -> tupl
     return loaded, [f"Only what the tasks need of your file was run. {told}"]
 
 
-def _unusual_imports(source: str, own: str) -> Iterator[str]:
+def _unusual_imports(source: str, own: set[str]) -> Iterator[str]:
     """A note for each package that is not there where code is graded, unless it is imported on a condition only."""
     try:
         todo: list[ast.AST] = [parse(source)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # its import will say so
-    seen = {*sys.stdlib_module_names, *PACKAGES, "helpers", own}
+    seen = {*sys.stdlib_module_names, *PACKAGES, "helpers", *own}
     while todo:
         node = todo.pop()
         if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [each.name for each in node.names] if isinstance(node, ast.Import) else [node.module or own]
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else [node.module or "helpers"]
             for name in dict.fromkeys(name.partition(".")[0] for name in names):
                 if name not in seen:
                     yield NO_PACKAGE.format(f"`{name}` (line {node.lineno})")

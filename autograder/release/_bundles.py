@@ -12,7 +12,7 @@ from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 
-from autograder.assignment import Assignment, Course, load_course, suite_digest
+from autograder.assignment import DATA, Assignment, Course, given_files, load_course, suite_digest
 from autograder.errors import AuthoringError, UsageError
 from autograder.local.hints import FILE as HINTS
 from autograder.release._hints import locked_hints
@@ -53,7 +53,7 @@ class Bundle:
 def _unix(path: str, data: bytes) -> bytes:
     """A text with the line ends that Linux needs: a script that a checkout on Windows changed does not start there."""
     is_text = Path(path).name in EXECUTABLE or Path(path).suffix in TEXT_SUFFIXES
-    return data.replace(b"\r\n", b"\n") if is_text else data
+    return data.replace(b"\r\n", b"\n") if is_text and DATA not in Path(path).parts[:-1] else data
 
 
 def bundles(assignment: Assignment, secret: str = "") -> tuple[Bundle, ...]:
@@ -71,7 +71,7 @@ def bundles(assignment: Assignment, secret: str = "") -> tuple[Bundle, ...]:
     return (
         starter,
         Bundle(f"{assignment.name}-autograder.zip", _autograder(assignment, secret)),
-        Bundle(f"{assignment.name}-solution.zip", {assignment.solution.name: assignment.solution.read_bytes()}),
+        Bundle(f"{assignment.name}-solution.zip", _solution(assignment)),
     )
 
 
@@ -106,6 +106,12 @@ def _starter(assignment: Assignment) -> dict[str, bytes]:
     return {f"{assignment.name}/{path}": data for path, data in files.items()}
 
 
+def _solution(assignment: Assignment) -> dict[str, bytes]:
+    """The reference, and what it needs to run."""
+    given = {name: path.read_bytes() for name, path in given_files(assignment).items()}
+    return given | {assignment.solution.name: assignment.solution.read_bytes()}
+
+
 def _local_checker() -> bytes:
     """The part of the package that the public checks need, as one importable file."""
     package = PACKAGE
@@ -121,11 +127,10 @@ def _autograder(assignment: Assignment, secret: str) -> dict[str, bytes]:
         f"autograder/{path.relative_to(package).as_posix()}": path.read_bytes() for path in _package_files(package)
     }
     folder = f"assignments/{assignment.name}"
+    kept = [*given_files(assignment).values()]
     for pattern in ("assignment.toml", "mistakes.toml", "helpers.py", "public/*.py", "hidden/*.py"):
-        files |= {
-            f"{folder}/{path.relative_to(assignment.folder).as_posix()}": path.read_bytes()
-            for path in sorted(assignment.folder.glob(pattern))
-        }
+        kept += sorted(assignment.folder.glob(pattern))
+    files |= {f"{folder}/{path.relative_to(assignment.folder).as_posix()}": path.read_bytes() for path in kept}
     files[f"solutions/{assignment.name}.py"] = assignment.solution.read_bytes()
     files["course.toml"] = _course_facts(course).encode()
     files["constraints.txt"] = (package / "release" / "constraints.txt").read_bytes()

@@ -18,6 +18,7 @@ import pytest
 from autograder.assignment import Assignment, load_mistakes, points
 from autograder.checks import Answer, Door, LocalRunner, module_from_source
 from autograder.checks.diagnosis import Diagnosis, answers_alike, read_answer
+from autograder.checks.given import at_hand
 from autograder.errors import GraderError
 from autograder.local.checks import FOREVER, SEED
 from autograder.local.hints import keys, locked, tag
@@ -34,7 +35,7 @@ def locked_hints(assignment: Assignment) -> bytes:
     """
     mistakes = load_mistakes(assignment)
     found: dict[str, dict[bytes, list[str]]] = {}
-    with _as_it_was():
+    with _as_it_was(), at_hand(assignment):
         helpers = _helpers(assignment)
         logs = _asked(assignment, helpers) if mistakes else []
         diagnosis = Diagnosis(assignment, helpers)

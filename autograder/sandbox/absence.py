@@ -3,21 +3,25 @@
 Kernels are replaced in torch's dispatcher, where every way of calling them ends: from any thread, under any guard, from
 scripted code, from operations of a submission's own. Routines that are made of allowed operations (attention, the
 recurrent modules of torch.ao) are replaced by name. Replaced kernels cannot be put back: the handles are leaked on
-purpose, since a `Library` object could be undone. Runs in the worker, before a submission is imported.
+purpose, since a `Library` object could be undone. Python names: see `sandbox.names`. Runs in the worker, before a
+submission is imported.
 """
 
 import contextlib
 import ctypes
 import importlib
+import pkgutil
 import sys
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from importlib.abc import MetaPathFinder
-from types import ModuleType
+from types import BuiltinFunctionType, MethodDescriptorType, ModuleType
 from typing import Any, NoReturn
 
 import torch
+
+from autograder.sandbox.names import is_builtin, take_names
 
 # What each group forbids: parts of the names of operations.
 GROUPS = {
@@ -29,6 +33,7 @@ GROUPS = {
     "attention": ("scaled_dot_product", "multi_head_attention", "transformer_encoder_layer", "flash_attention"),
 }
 TORCH = "torch"  # a group of its own: no operation at all, for tasks that are NumPy's
+ATEN = "aten::"  # before a single operation
 ROUTINES = {  # made of operations that are allowed: module, owner within it, name
     "attention": (
         ("torch.nn.functional", "", "multi_head_attention_forward"),
@@ -49,6 +54,7 @@ HARMLESS = ("convert", "aten::to.", "_convolution_mode_")  # "conv" is part of t
 
 
 REFUSED: list[str] = []  # what was called last: of scripted code's exceptions only the text is left
+BUILTINS: list[str] = []  # that are absent from a submission
 
 
 class AbsentError(RuntimeError):
@@ -66,17 +72,47 @@ def operations() -> dict[str, frozenset[str]]:
     return {space: frozenset(names) for space, names in found.items()}
 
 
-def is_forbidden(operation: str, groups: Collection[str]) -> bool:
-    """Whether an operation, such as `convolution_backward.default`, belongs to one of the groups."""
+def is_forbidden(operation: str, entries: Collection[str]) -> bool:
+    """Whether an operation, such as `convolution_backward.default`, is one of those that these entries forbid."""
+    bare = operation.rpartition("::")[2].partition(".")[0].strip("_")
+    singles = filter(None, map(single, entries))
+    if any(bare in (each, f"{each}_copy") or bare.startswith(f"{each}_backward") for each in singles):
+        return True
     if any(part in operation for part in HARMLESS):
         return False
-    return any(group == TORCH or any(part in operation for part in GROUPS[group]) for group in groups)
+    return any(entry == TORCH or any(part in operation for part in GROUPS.get(entry, ())) for entry in entries)
 
 
-def make_absent(groups: Collection[str]) -> None:
-    """Replace everything that these groups forbid, for the rest of this process's life."""
-    if not groups:
-        return
+@cache
+def single(entry: str) -> str:
+    """The one operation that an entry names, bare of underscores: `aten::bmm`, or a function of torch's that is nothing
+    else, such as `torch.bmm`. Empty for groups and for all other Python names."""
+    if entry.startswith(ATEN):
+        return entry.removeprefix(ATEN).strip("_")
+    if not entry.startswith(f"{TORCH}."):
+        return ""
+    found = pkgutil.resolve_name(entry)
+    name = found.__name__ if isinstance(found, BuiltinFunctionType | MethodDescriptorType) else ""
+    is_one = bool(name) and any(each.partition(".")[0] == name for each in operations()["aten"])
+    return name.strip("_") if is_one else ""
+
+
+def python_names(entries: Collection[str]) -> list[str]:
+    """Those of the entries that are names in Python, and no operations."""
+    return [entry for entry in entries if entry != TORCH and entry not in GROUPS and not single(entry)]
+
+
+def make_absent(entries: Collection[str]) -> None:
+    """Replace everything that these entries forbid, for the rest of this process's life; builtins are left to the
+    submission's import."""
+    names = python_names(entries)
+    take_names([name for name in names if not is_builtin(name)])
+    BUILTINS.extend(name for name in names if is_builtin(name))
+    if groups := [entry for entry in entries if entry not in names]:
+        _take_operations(groups)
+
+
+def _take_operations(groups: Collection[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of the first kernel that is replaced
         for space, names in operations().items():

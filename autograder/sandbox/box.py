@@ -93,6 +93,8 @@ class Sandbox:
         self._count += 1
         folder = self.root / f"cell-{self._count}"
         folder.mkdir(mode=0o700)
+        if sources is not None and sources.data.is_dir():
+            (folder / sources.data.name).symlink_to(sources.data)
         if uid is not None:
             os.chown(folder, uid, uid)
         worker = self._spawn(folder, uid, limits, {**_named(sources), "absent": list(absent), "serves": serves})

@@ -13,8 +13,9 @@ from types import ModuleType
 from typing import Any
 
 from autograder.sandbox import wire
-from autograder.sandbox.absence import REFUSED, AbsentError, make_absent
+from autograder.sandbox.absence import BUILTINS, REFUSED, AbsentError, make_absent
 from autograder.sandbox.courtesy import Ground, welcome
+from autograder.sandbox.names import own_builtins
 from autograder.sandbox.onward import compile_source, run_on
 from autograder.sandbox.poison import poison
 from autograder.sandbox.recorder import RecordingError
@@ -32,11 +33,18 @@ class Sources:
         name: the deliverable's module name, as in `import conv`.
         path: the staged submission.
         helpers: the assignment's helpers, or None.
+        own_builtins: whether it gets builtins of its own, so that some can be taken away for a while.
     """
 
     name: str
     path: Path
     helpers: Path | None = None
+    own_builtins: bool = False
+
+    @property
+    def data(self) -> Path:
+        """Where data lies that the assignment gives, if it does."""
+        return self.path.parent / "data"
 
 
 def load_module(name: str, path: Path, data: bytes | None = None) -> ModuleType:
@@ -55,13 +63,15 @@ def _registered(name: str, path: Path) -> ModuleType:
 
 
 def load_submission(sources: Sources, text: str | None = None) -> Submission:
-    """Import the helpers and as much of the submission as runs, or `text` in its stead. Its folder comes last on the
-    path, so that it shadows nothing."""
-    helpers = load_module("helpers", sources.helpers) if sources.helpers else None
+    """Import the helpers and as much of the submission as runs, or `text` in its stead. Its folder, in which the
+    assignment's own modules lie too, comes last on the path, so that it shadows nothing."""
     sys.path.append(str(sources.path.parent))
+    helpers = load_module("helpers", sources.helpers) if sources.helpers else None
     if text is not None:
         return Submission(load_module(sources.name, sources.path, text.encode()), helpers)
     module = _registered(sources.name, sources.path)
+    if BUILTINS or sources.own_builtins:
+        vars(module)["__builtins__"] = own_builtins(BUILTINS)
     return Submission(module, helpers, run_on(sources.path, module))
 
 

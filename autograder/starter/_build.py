@@ -1,19 +1,22 @@
 """The folder student_starter/NAME: every file of it as bytes, written, or compared with what is there."""
 
 import ast
+import hashlib
 import json
 from pathlib import Path
 
-from autograder.assignment import Assignment, points
+from autograder.assignment import GIVEN as MODULES
+from autograder.assignment import Assignment, given_files, points
 from autograder.errors import AuthoringError, UsageError
 from autograder.starter._handout import handout
 from autograder.starter._leaks import refuse_leaks
 from autograder.starter._notebook import notebook
 from autograder.starter._stub import stub_source
-from autograder.starter._texts import CHECK, README, SUBMIT
+from autograder.starter._texts import CHECK, GIVEN_LINE, README, SUBMIT
 from autograder.syntax import parse
 
 POINTS = "points.json"  # beside the public checks; the local checker reads it
+GIVEN = "given.json"  # the same
 
 
 def build(assignment: Assignment) -> dict[str, bytes]:
@@ -31,12 +34,14 @@ def build(assignment: Assignment) -> dict[str, bytes]:
         "assignment.toml": (assignment.folder / "assignment.toml").read_bytes(),
         "check.py": CHECK.format(**names).encode(),
         "submit.py": SUBMIT.format(**names).encode(),
-        "README.md": README.format(**names).encode(),
+        "README.md": README.format(given=_given_line(assignment), **names).encode(),
         f"public/{POINTS}": _hidden_points(assignment),
     }
     public = {f"public/{path}": data for path, data in _files(assignment.folder / "public").items()}
     if any(_runs_helpers(data) for path, data in public.items() if path.endswith(".py")):
         files["helpers.py"] = _helpers(assignment.folder / "helpers.py")
+    if given := {name: _as_shipped(path) for name, path in given_files(assignment).items()}:
+        files |= given | {f"public/{GIVEN}": _digests(given)}
     refuse_leaks(assignment, files | public)
     return dict(sorted((files | public).items()))
 
@@ -88,6 +93,22 @@ def _hidden_points(assignment: Assignment) -> bytes:
         if not check.is_public:
             worth[check.task] = worth.get(check.task, 0) + check.weight
     return (json.dumps(worth, indent=1) + "\n").encode()
+
+
+def _given_line(assignment: Assignment) -> str:
+    names = dict.fromkeys(f"{name.partition('/')[0]}/" if "/" in name else name for name in given_files(assignment))
+    return GIVEN_LINE.format(files=", ".join(f"`{name}`" for name in names)) if names else ""
+
+
+def _as_shipped(path: Path) -> bytes:
+    """Modules with the line ends that the archive gives them; data as it is."""
+    return path.read_bytes().replace(b"\r\n", b"\n") if path.parent.name == MODULES else path.read_bytes()
+
+
+def _digests(given: dict[str, bytes]) -> bytes:
+    """SHA-256 of what is given, by path: for the checker at home, which says what was changed."""
+    found = {name: hashlib.sha256(data).hexdigest() for name, data in given.items()}
+    return (json.dumps(found, indent=1) + "\n").encode()
 
 
 def _runs_helpers(check: bytes) -> bool:

@@ -3,11 +3,15 @@
 import ast
 import textwrap
 from collections.abc import Callable
+from typing import Any
 
-from autograder.assignment import QUIZ, Assignment, Question
+from autograder.assignment import NUMBER, QUIZ, ROUNDING, Assignment, Question, fault_of_key
 from autograder.errors import AuthoringError
 from autograder.starter._markers import Block, solution_blocks
 from autograder.syntax import parse
+
+CHOOSE = 'the letter of your answer, for example "a".'
+ANSWER = 'your answer: "a", the letter of an option; 0.25, a number; or "a text".'
 
 
 def stub_source(assignment: Assignment) -> str:
@@ -58,37 +62,52 @@ def _rebuilt(assignment: Assignment, replacement: Callable[[Block, list[str]], l
 
 
 def _check_answers(inside: list[str], block: Block, assignment: Assignment) -> None:
-    """The block stands at module level and is `QUIZ = {...}`, one of the options for each of the questions."""
+    """The block stands at module level and is `QUIZ = {...}`, an answer to each of the questions, and perhaps
+    `ACCEPTED = {...}`."""
     where = f"{assignment.solution}:{block.begin}: the quiz"
-    answers = None
+    answers, accepted = None, dict[str, Any]()
     if block.indent == 0:
         match parse("\n".join(inside)).body:
             case [ast.Assign(targets=[ast.Name(id="QUIZ")], value=ast.Dict() as value)]:
                 answers = _literal(value)
+            case [
+                ast.Assign(targets=[ast.Name(id="QUIZ")], value=ast.Dict() as value),
+                ast.Assign(targets=[ast.Name(id="ACCEPTED")], value=ast.Dict() as patterns),
+            ]:
+                answers, accepted = _literal(value), _literal(patterns) or {}
     if answers is None:
         raise AuthoringError(f'{where} must be QUIZ = {{"q1": "a", ...}} at module level, and nothing else')
     if list(answers) != (asked := [question.id for question in assignment.quiz]):
         raise AuthoringError(f"{where} answers {list(answers)}, but assignment.toml asks {asked}")
     for question in assignment.quiz:
-        if answers[question.id] not in question.options:
-            raise AuthoringError(f"{where}: {answers[question.id]!r} is no option of {question.id}")
+        if wrong := fault_of_key(question, answers[question.id], accepted.get(question.id)):
+            raise AuthoringError(f"{where}: {wrong}")
 
 
-def _literal(node: ast.Dict) -> dict[str, str] | None:
+def _literal(node: ast.Dict) -> dict[str, Any] | None:
     try:
         return dict(ast.literal_eval(node))
-    except ValueError:
+    except (ValueError, TypeError):
         return None
 
 
 def _unanswered(questions: tuple[Question, ...]) -> list[str]:
     """The questions as comments, and a dict with None for every answer."""
-    lines = ['# The quiz: replace each None by the letter of your answer, for example "a".']
+    how = CHOOSE if all(question.options for question in questions) else ANSWER
+    lines = [f"# The quiz: replace each None by {how}"]
     for question in questions:
         lines += ["#", *_comment(f"{question.id}: ", question.question)]
         for letter, option in question.options.items():
             lines += _comment(f"    {letter}: ", option)
+        if not question.options:
+            lines += _comment("    ", f"({_wanted(question)})")
     return [*lines, "QUIZ = {", *(f'    "{question.id}": None,' for question in questions), "}"]
+
+
+def _wanted(question: Question) -> str:
+    if question.kind == NUMBER and question.tolerance > ROUNDING:
+        return f"{question.wanted}, right within {100 * question.tolerance:g} %"
+    return question.wanted
 
 
 def _comment(lead: str, text: str) -> list[str]:

@@ -1,5 +1,5 @@
 """The texts that go to students with every assignment; `{name}` is the deliverable, `{title}` the
-assignment, `{task}` its first task."""
+assignment, `{task}` its first task, `{given}` a line of the table where something is given."""
 
 CHECK_CELLS = (
     (
@@ -12,6 +12,8 @@ CHECK_CELLS = (
 )
 TASK_CELL = '# Save the notebook, then run this cell.\nimport sys\n\n!"{{sys.executable}}" check.py {name}.ipynb {task}'
 
+GIVEN_LINE = "| {files} | given: yours to use, not to change; your work is graded with the originals |\n"
+
 README = """\
 # {title}
 
@@ -21,7 +23,7 @@ README = """\
 | `{name}.py`, `{name}.ipynb` | where you write: choose one of the two |
 | `check.py` | runs the public checks on your work |
 | `public/` | these checks; read them |
-| `submit.py` | packs your work for handing in |
+{given}| `submit.py` | packs your work for handing in |
 | `student-guide.md` | all of this at length, and what to do when something goes wrong |
 
 ## Work

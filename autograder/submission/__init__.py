@@ -12,8 +12,20 @@ SubmissionError that says what is wrong and what to do.
 
 from autograder.submission._choice import outline
 from autograder.submission._collect import Submission, collect, needed_of
+from autograder.submission._given import lay_out
 from autograder.submission._imports import WARM, warm_modules
 from autograder.submission._notebook import left_out, where
 from autograder.submission._parse import LEFT_OUT
 
-__all__ = ["LEFT_OUT", "WARM", "Submission", "collect", "left_out", "needed_of", "outline", "warm_modules", "where"]
+__all__ = [
+    "LEFT_OUT",
+    "WARM",
+    "Submission",
+    "collect",
+    "lay_out",
+    "left_out",
+    "needed_of",
+    "outline",
+    "warm_modules",
+    "where",
+]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from autograder.assignment import Assignment
+from autograder.assignment import Assignment, given_files
 from autograder.errors import GraderError, SubmissionError, did_you_mean
 from autograder.submission._files import FILE, MODULE, NOTEBOOK, Entry, code_kind, not_a_file, shown
 from autograder.submission._ipynb import cells_of
@@ -161,7 +161,8 @@ def _is_meant(entry: Entry, code: list[Entry], assignment: Assignment) -> bool:
 def _is_ours(entry: Entry, assignment: Assignment) -> bool:
     parts = entry.path.parts
     has_helpers = (assignment.folder / "helpers.py").exists()
-    return parts[-1] in OURS or (has_helpers and parts[-1] == "helpers.py") or any(p in OUR_FOLDERS for p in parts[:-1])
+    ours = {*OURS, *given_files(assignment), *(["helpers.py"] if has_helpers else [])}
+    return parts[-1] in ours or any(p in OUR_FOLDERS for p in parts[:-1])
 
 
 def _is_work(entry: Entry, assignment: Assignment) -> bool:
