@@ -371,7 +371,7 @@ ROWS = (
         "says that another check is lost",
         AUDIT,
         edit(MISTAKES, '["test_scale"]', '["test_layer"]'),
-        "loses test_scale (test_scale: scale_forward(",
+        "loses test_scale (test_scale: scale_backward(",
     ),
     Breakage("variants", "hands in one that is wrong", AUDIT, variant("QUIZ = {}\n"), "loses test_affine"),
     Breakage(

@@ -142,7 +142,7 @@ WHOLE: dict[str, tuple[str, str]] = {
     ),
     "constants without end": (
         "return say(self, [], None, [[k, torch.ones(1), 1] for k in range(200_000)])",
-        "no answer|too many|in order|did not return",
+        "no answer|too many|in order|did not return|too large to send",
     ),
     "messages that are not ours": (
         "return say(self, [['aten::\\x1b[31m<b>' + 'x' * 500, [], {}, [50]]], ['t', 50])",

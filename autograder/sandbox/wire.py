@@ -78,7 +78,8 @@ def encode(value: Any, max_payload: int | None = None, *, sparse: bool = False) 
     header = json.dumps(_pack(value, arrays, 0), separators=(",", ":")).encode()
     payload, most = sum(array.nbytes for array in arrays), MAX_PAYLOAD if max_payload is None else max_payload
     if len(header) > MAX_HEADER or payload > most:
-        raise WireError(f"the value is too large to send ({payload >> 20} MiB of arrays; {most >> 20} are allowed)")
+        size, limit, of = (len(header), MAX_HEADER, "plain values") if payload <= most else (payload, most, "arrays")
+        raise WireError(f"the value is too large to send ({size >> 20} MiB of {of}; {limit >> 20} are allowed)")
     parts: list[bytes | memoryview] = [PREFIX.pack(MAGIC, len(header), payload), header]
     parts.extend(memoryview(array.reshape(-1).view(np.uint8).data) for array in arrays if array.nbytes)
     return parts
