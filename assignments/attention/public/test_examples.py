@@ -13,12 +13,16 @@ from torch import nn
 @pytest.mark.task("embedding")
 @weight(1)
 @number("1.1")
-def test_public_embedding(student, expect):
-    """embedding: the handout's three words, one of them twice"""
+def test_public_embedding(student, draw, expect):
+    """embedding: the handout's three words, one of them twice, and many words"""
     table, dout = np.array([[1.0, 2], [3, 4], [5, 6]]), np.array([[1.0, 0], [10, 20], [0, 1]])
     got = student.pair("embedding", np.array([2, 0, 2]), table, cotangents=(dout,))
     expect(got["outputs"]["out"], [[5.0, 6], [1, 2], [5, 6]], what="the output")
     expect(got["gradients"]["dtable"], [[10.0, 20], [0, 0], [1, 1]], what="dtable")
+    ids, table, dout = draw.ints(0, 400, 500), draw(400, 480), draw(500, 480)  # minutes, for a derivative by entries
+    got = student.pair("embedding", ids, table, cotangents=(dout,))
+    expect(got["outputs"]["out"], table[ids], what="the output")
+    expect(got["gradients"]["dtable"], np.eye(400)[ids].T @ dout, what="dtable")
 
 
 @pytest.mark.task("contexts")
@@ -70,9 +74,10 @@ def test_public_attention_by_hand(student, expect):
 @pytest.mark.task("attention")
 @weight(3)
 @number("4.2")
-def test_public_attention_equals_torch(student, draw, expect):
+@pytest.mark.parametrize("d, d_v", [(5, 6), (5000, 5000)], ids=["few features", "many features"])
+def test_public_attention_equals_torch(student, draw, expect, d, d_v):
     """attention: output and gradients equal torch's scaled_dot_product_attention"""
-    q, k, v, dout = draw(2, 3, 5), draw(2, 4, 5), draw(2, 4, 6), draw(2, 3, 6)
+    q, k, v, dout = draw(2, 3, d), draw(2, 4, d), draw(2, 4, d_v), draw(2, 3, d_v)
     leaves = [torch.from_numpy(array).requires_grad_() for array in (q, k, v)]
     expected = F.scaled_dot_product_attention(*leaves)
     gradients = torch.autograd.grad(expected, leaves, torch.from_numpy(dout))

@@ -502,7 +502,8 @@ def test_keeps_dtype(keeps_dtype, draw, name):
     elif name == "spmm":
         others.autograd("spmm", edges_t, value_t, x_t, NODES, wrt=[2])
     elif name == "gcn_layer":
-        keeps_dtype.pair("gcn_layer", x, w, edges, value)
+        x, w, value = (draw(*shape).astype(np.float32) for shape in ((MANY, 64), (64, 64), (LARGE.shape[1],)))
+        keeps_dtype.pair("gcn_layer", x, w, LARGE, value)
     elif name == "GCN":
         labels, mask = torch.zeros(NODES, dtype=torch.int64), torch.ones(NODES, dtype=torch.bool)
         others.run("loss_and_gradients", w_t, w_t, x_t, edges_t, value_t, labels, mask)

@@ -44,13 +44,22 @@ def test_spmm_ring(student, expect, draw):
 @pytest.mark.task("gcn_layer")
 @weight(2)
 @number("4.1")
-def test_layer_worked_example(student, expect):
-    """gcn_layer: one edge 0 -> 1 of value 2, forward and backward by hand"""
+def test_layer_worked_example(student, expect, draw):
+    """gcn_layer: one edge 0 -> 1 of value 2, and a large ring, forward and backward by hand"""
     x, w = np.array([[1.0, 3], [5, 7]]), np.array([[1.0, 0], [0, -1]])
     got = student.pair("gcn_layer", x, w, np.array([[0], [1]]), np.array([2.0]), cotangents=[np.ones((2, 2))])
     expect(got["outputs"]["out"], np.array([[0.0, 0], [2, 0]]), what="the output")
     expect(got["gradients"]["dx"], np.array([[2.0, 0], [0, 0]]), what="dx")
     expect(got["gradients"]["dw"], np.array([[2.0, 0], [6, 0]]), what="dw")
+    n, d = 3000, 30  # a derivative taken entry by entry takes minutes
+    nodes, x, w, dout = np.arange(n), draw(n, d), draw(d, d), draw(n, d)
+    ring = np.stack([nodes, (nodes + 1) % n])
+    got = student.pair("gcn_layer", x, w, ring, np.full(n, 2.0), cotangents=[dout])
+    mixed = 2 * np.roll(x, 1, axis=0)
+    gated = dout * (mixed @ w > 0)
+    expect(got["outputs"]["out"], np.maximum(mixed @ w, 0), what="the output")
+    expect(got["gradients"]["dx"], 2 * np.roll(gated @ w.T, -1, axis=0), what="dx")
+    expect(got["gradients"]["dw"], mixed.T @ gated, what="dw")
 
 
 @pytest.mark.task("gcn")

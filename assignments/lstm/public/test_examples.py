@@ -8,6 +8,11 @@ import pytest
 import torch
 from gradescope_utils.autograder_utils.decorators import number, weight
 
+SIZES = [  # N, T, D, H; of the large one, a derivative taken entry by entry takes minutes
+    pytest.param(2, 4, 3, 5, id="small"),
+    pytest.param(40, 10, 600, 2, id="large"),
+]
+
 
 def torch_recurrent(layer: Any, weights: dict[str, torch.Tensor], *inputs: Any) -> Any:
     """A torch layer with these weights; torch has a second bias, which is 0 here."""
@@ -42,10 +47,11 @@ def leaves(arrays: list[np.ndarray]) -> list[torch.Tensor]:
 @pytest.mark.task("rnn")
 @weight(2)
 @number("1.1")
-def test_rnn_equals_torch(student, draw, expect):
+@pytest.mark.parametrize("n, t, d, h", SIZES)
+def test_rnn_equals_torch(student, draw, expect, n, t, d, h):
     """rnn: states and gradients are those of torch.nn.RNN"""
-    n, t, d, h = 2, 4, 3, 5
     arguments, dout = [draw(*shape) for shape in ((n, t, d), (n, h), (h, d), (h, h), (h,))], draw(n, t, h)
+    arguments[2] /= d**0.5  # so that no unit saturates
     x, s0, U, W, b = tensors = leaves(arguments)
     layer = torch.nn.RNN(d, h, batch_first=True, dtype=torch.float64)
     states, _ = torch_recurrent(layer, direction(U, W, b), x, s0[None])
@@ -88,17 +94,21 @@ def test_batches_by_hand(student, expect):
 @number("3.2")
 def test_uniform_guess_costs_ln_4(student, expect):
     """char_lm_loss: equal scores for the four letters of helo cost ln 4"""
-    targets, gradient = np.array([[1, 2, 2, 3]]), np.full((1, 4, 4), 0.25)
-    gradient[0, np.arange(4), targets[0]] -= 1
-    expect(student.char_lm_loss(np.zeros((1, 4, 4)), targets), (math.log(4), gradient / 4), what="(loss, dlogits)")
+    for n in (1, 10_000):  # a derivative taken entry by entry takes minutes of the latter
+        targets, gradient = np.tile([1, 2, 2, 3], (n, 1)), np.full((n, 4, 4), 0.25)
+        gradient[:, np.arange(4), targets[0]] -= 1
+        expected = math.log(4), gradient / targets.size
+        expect(student.char_lm_loss(np.zeros((n, 4, 4)), targets), expected, what="(loss, dlogits)")
 
 
 @pytest.mark.task("lstm")
 @weight(2)
 @number("4.1")
-def test_lstm_equals_torch(student, draw, expect):
+@pytest.mark.parametrize("n, t, d, h", SIZES)
+def test_lstm_equals_torch(student, draw, expect, n, t, d, h):
     """lstm: hidden states and gradients are those of torch.nn.LSTM"""
-    arguments, dout = lstm_arguments(draw, 2, 4, 3, 5), draw(2, 4, 5)
+    arguments, dout = lstm_arguments(draw, n, t, d, h), draw(n, t, h)
+    arguments[3] /= d**0.5  # so that no gate saturates
     tensors = leaves(arguments)
     states, _, _ = torch_lstm(*tensors)
     gradients = torch.autograd.grad(states, tensors, torch.tensor(dout))

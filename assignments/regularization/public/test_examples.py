@@ -1,5 +1,7 @@
 """The worked examples of the handout, and what may come out of a random transformation of a tiny image."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -47,15 +49,16 @@ def test_regularized_loss_example(student, expect):
 @number("2.1")
 def test_dropout_example(student, draw, expect):
     """dropout: at p = 1/2 every entry is doubled or gone, and its gradient with it; in evaluation nothing happens"""
-    x, dout = np.array([[1.0, 2.0, -3.0, 4.0]] * 10), np.array([[3.0, 5.0, 7.0, -1.0]] * 10)
-    for training in (True, False):
+    for rows, training in product((10, 30_000), (True, False)):  # of many, a derivative by entries takes minutes
+        x, dout = np.tile([1.0, 2.0, -3.0, 4.0], (rows, 1)), np.tile([3.0, 5.0, 7.0, -1.0], (rows, 1))
         got = student.pair("dropout", x, 0.5, Seeded("numpy", draw.seed()), training=training, cotangents=dout)
         out = expect.array(got["outputs"]["out"], x.shape, what="out")
         factor = np.where(np.asarray(out) == 0, 0.0, 2.0) if training else np.ones(x.shape)
         where = "in training" if training else "in evaluation"
         expect(out, factor * x, what=f"out {where}")
         expect(got["gradients"]["dx"], factor * dout, what=f"dx {where}")
-        expect.true(not training or 0 < factor.mean() < 2, "at p = 1/2 some of 40 entries should go, and some stay")
+        text = f"at p = 1/2 some of {x.size} entries should go, and some stay"
+        expect.true(not training or 0 < factor.mean() < 2, text)
 
 
 @pytest.mark.task("augment")

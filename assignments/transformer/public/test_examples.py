@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from gradescope_utils.autograder_utils.decorators import number, weight
 from torch import Tensor, nn
 
@@ -87,13 +88,19 @@ def test_public_layer_norm(student, expect):
 @pytest.mark.task("layer_norm")
 @weight(1)
 @number("2.2")
-def test_public_layer_norm_backward(student, expect):
-    """layer_norm_backward: the handout's token"""
+def test_public_layer_norm_backward(student, draw, expect):
+    """layer_norm_backward: the handout's token, and tokens of many features against torch's"""
     arguments = np.array([[0.0, 4]]), np.array([3.0, 6]), np.array([1.0, 1]), 5.0
     got = student.pair("layer_norm", *arguments, cotangents=(np.array([[1.0, 0]]),))["gradients"]
     expect(got["dx"], [[5 / 18, -5 / 18]], what="dx")
     expect(got["dgamma"], [-2 / 3, 0.0], what="dgamma")
     expect(got["dbeta"], [1.0, 0], what="dbeta")
+    arrays, dout = (draw(24, 6000), draw(6000), draw(6000)), draw(24, 6000)  # minutes, for a derivative by entries
+    leaves = [torch.from_numpy(array).requires_grad_() for array in arrays]
+    slopes = torch.autograd.grad(F.layer_norm(leaves[0], (6000,), *leaves[1:]), leaves, torch.from_numpy(dout))
+    got = student.pair("layer_norm", *arrays, cotangents=(dout,))["gradients"]
+    for what, slope in zip(("dx", "dgamma", "dbeta"), slopes, strict=True):
+        expect(got[what], slope.numpy(), what=what)
 
 
 @pytest.mark.task("feed_forward")

@@ -11,6 +11,18 @@ IMAGE = np.arange(9.0).reshape(3, 3)
 KERNEL = np.arange(4.0).reshape(2, 2)
 
 
+def equals_torch(student, draw, expect, name, layer, *arrays, **options):
+    """Output and gradients are those of torch's layer; of large arrays a derivative by entries takes minutes."""
+    leaves = [torch.from_numpy(array).requires_grad_() for array in arrays]
+    expected = layer(*leaves)
+    dout = draw(*expected.shape)
+    got = student.pair(name, *arrays, **options, cotangents=(dout,))
+    expect(got["outputs"]["out"], expected.detach().numpy(), what="the output")
+    slopes = torch.autograd.grad(expected, leaves, torch.from_numpy(dout))
+    for what, slope in zip(("dx", "dw", "db"), slopes, strict=False):  # a pooling layer has dx only
+        expect(got["gradients"][what], slope.numpy(), what=what)
+
+
 @pytest.mark.task("corr2d")
 @weight(2)
 @number("1.1")
@@ -33,36 +45,42 @@ def test_conv2d_forward_example(student, draw, expect):
 @pytest.mark.task("conv2d")
 @weight(2)
 @number("2.2")
-def test_conv2d_backward_example(student, expect):
-    """conv2d_backward: the gradients of the handout's example"""
+def test_conv2d_backward_example(student, draw, expect):
+    """conv2d_backward: the gradients of the handout's example, and of many channels"""
     x, w, dout = IMAGE.reshape(1, 1, 3, 3), KERNEL.reshape(1, 1, 2, 2), np.ones((1, 1, 2, 2))
     got = student.pair("conv2d", x, w, np.array([10.0]), cotangents=(dout,))
     expect(got["outputs"]["out"], [[[[29.0, 35.0], [47.0, 53.0]]]], what="the output")
     expect(got["gradients"]["dx"], [[[[0.0, 1.0, 1.0], [2.0, 6.0, 4.0], [2.0, 5.0, 3.0]]]], what="dx")
     expect(got["gradients"]["dw"], [[[[8.0, 12.0], [20.0, 24.0]]]], what="dw")
     expect(got["gradients"]["db"], [4.0], what="db")
+    arrays = draw(2, 32, 36, 37), draw(2, 32, 2, 2), draw(2)
+    equals_torch(student, draw, expect, "conv2d", torch.nn.functional.conv2d, *arrays)
 
 
 @pytest.mark.task("max_pool2d")
 @weight(2)
 @number("3.1")
-def test_max_pool2d_example(student, expect):
-    """max_pool2d: the handout's 3x3 example, overlapping windows"""
+def test_max_pool2d_example(student, draw, expect):
+    """max_pool2d: the handout's 3x3 example, overlapping windows, and large images"""
     x, dout = IMAGE.reshape(1, 1, 3, 3) + 1, np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
     got = student.pair("max_pool2d", x, kernel=2, stride=1, cotangents=(dout,))
     expect(got["outputs"]["out"], [[[[5.0, 6.0], [8.0, 9.0]]]], what="the output")
     expect(got["gradients"]["dx"], [[[[0.0, 0.0, 0.0], [0.0, 1.0, 2.0], [0.0, 3.0, 4.0]]]], what="dx")
+    layer = torch.nn.MaxPool2d(3, stride=2)
+    equals_torch(student, draw, expect, "max_pool2d", layer, draw(2, 3, 126, 120), kernel=3, stride=2)
 
 
 @pytest.mark.task("avg_pool2d")
 @weight(1)
 @number("4.1")
-def test_avg_pool2d_example(student, expect):
-    """avg_pool2d: the handout's 3x3 example, overlapping windows"""
+def test_avg_pool2d_example(student, draw, expect):
+    """avg_pool2d: the handout's 3x3 example, overlapping windows, and large images"""
     x, dout = IMAGE.reshape(1, 1, 3, 3) + 1, np.array([[[[4.0, 8.0], [12.0, 16.0]]]])
     got = student.pair("avg_pool2d", x, kernel=2, stride=1, cotangents=(dout,))
     expect(got["outputs"]["out"], [[[[3.0, 4.0], [6.0, 7.0]]]], what="the output")
     expect(got["gradients"]["dx"], [[[[1.0, 3.0, 2.0], [4.0, 10.0, 6.0], [3.0, 7.0, 4.0]]]], what="dx")
+    layer = torch.nn.AvgPool2d(3, stride=2)
+    equals_torch(student, draw, expect, "avg_pool2d", layer, draw(2, 3, 126, 120), kernel=3, stride=2)
 
 
 @pytest.mark.task("softmax_cross_entropy")
