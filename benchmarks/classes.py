@@ -22,7 +22,6 @@ from benchmarks.tables import show
 from benchmarks.usage import Usage, measured
 from tests.made_class import Made, made_submissions, write_plain
 
-ROOT = Path(__file__).parents[1]
 SIZE = repetitions(40)
 JOBS, EVERY = 2, 4
 TAME = ("reference", "correct", "mistake", "stub")  # a module each, which ends and harms nobody
@@ -99,7 +98,7 @@ def submissions(name: str, size: int) -> list[Made]:
 
 
 def _run(module: str, *words: str) -> Usage:
-    return measured([sys.executable, "-m", module, *words], ROOT, {0, 3})  # 3: some need a human
+    return measured([sys.executable, "-m", module, *words], fine={0, 3})  # 3: some need a human
 
 
 def cells(found: Sum) -> list[str]:

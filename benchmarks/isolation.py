@@ -3,7 +3,6 @@ cold start and warm, that is, once more in what has started already."""
 
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from rich.table import Table
 
@@ -37,7 +36,7 @@ def compared(name: str) -> dict[str, tuple[Usage, Usage]]:
         for side in SIDES:
             for usages, count in ((once, 1), (often, 1 + MORE)):
                 command = [sys.executable, "-m", f"benchmarks.{side}", name, str(count)]
-                usages[side].append(measured(command, Path(__file__).parents[1]))
+                usages[side].append(measured(command))
     cold = {side: median(once[side]) for side in SIDES}
     warm = {side: further(cold[side], median(often[side])) for side in SIDES}
     return {start: (usage["unprotected"], usage["sandboxed"]) for start, usage in (("cold", cold), ("warm", warm))}

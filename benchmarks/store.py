@@ -18,7 +18,6 @@ from benchmarks import repetitions
 from benchmarks.tables import show
 from benchmarks.usage import measured
 
-ROOT = Path(__file__).parents[1]
 SIZE = repetitions(10_000)
 TOLD = "{name}(x=float64[{n}, 3])\nThe result: {n} of 96 values differ, worst at [{n}, 0]: off by 0.{n}, not 1e-07"
 COMMANDS = {
@@ -37,7 +36,7 @@ def main(names: Sequence[str]) -> None:
         fill(Path(folder) / "class", names[0])
         for command, words in COMMANDS.items():
             places = {"class": str(Path(folder) / "class"), "folder": folder}
-            used = measured([sys.executable, "-m", "autograder", *(word.format(**places) for word in words)], ROOT)
+            used = measured([sys.executable, "-m", "autograder", *(word.format(**places) for word in words)])
             table.add_row(command, f"{used.seconds:.1f}", f"{used.cpu:.1f}", f"{used.memory:.0f}")
     show(table)
 

@@ -41,12 +41,12 @@ def median(usages: Sequence[Usage]) -> Usage:
     )
 
 
-def measured(command: Sequence[str], folder: Path, fine: Container[int] = (0,)) -> Usage:
+def measured(command: Sequence[str], folder: Path | None = None, fine: Container[int] = (0,)) -> Usage:
     """Run a command to its end.
 
     Args:
         command: what to run; its output is dropped.
-        folder: where.
+        folder: where; None is the current one, whose course it is that counts.
         fine: exit codes of a run that did what it should.
 
     Raises:
