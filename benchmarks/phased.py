@@ -93,7 +93,6 @@ def install(file: str) -> None:
         (zygote, "_spawn", "fork"),
         (zygote, "_end", "end"),
         (zygote, "confine", "lock-down"),
-        (worker, "poison", "lock-down"),
         (worker, "welcome", "lock-down"),
         (worker, "load_submission", "import"),
         (worker, "perform", "the submission"),

@@ -10,11 +10,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -26,8 +28,8 @@ from autograder.errors import DeepgradeError, GraderError
 from autograder.grading.job import Job
 from autograder.grading.kept import Kept
 from autograder.proof.prover import Prover
-from autograder.sandbox.box import Sandbox
-from autograder.sandbox.limits import Limits
+from autograder.sandbox.box import Sandbox, Worker
+from autograder.sandbox.limits import Limits, WorkerLost
 from autograder.sandbox.steps import Request
 from autograder.sandbox.worker import Sources
 from autograder.submission import needed_of
@@ -104,6 +106,7 @@ class Grading:
         failure, skipped = imported(BoxedRunner(self.sandbox, sources, limits))
         if failure is not None and failure.lost is not None and needed_of(sources.path).exists():
             os.replace(needed_of(sources.path), sources.path)
+            sources.code.unlink(missing_ok=True)
             again, skipped = imported(BoxedRunner(self.sandbox, sources, limits))
             if again is None:
                 told = explain(failure, sources.path, f"import {sources.name}").message
@@ -193,6 +196,7 @@ def preflight(sandbox: Sandbox, sources: Sources, limits: Limits, secrets: list[
     needed = [Path(sys.prefix), Path(os.__file__), Path(torch.__file__), sources.path]
     with sandbox.worker(sources, limits) as worker:
         found = worker.request({"probe": [str(path) for path in (*needed, *secrets)]})["value"]
+        _keep_code(worker, sources)
     missing = [str(path) for path in needed if str(path) not in found]
     leaks = [str(path) for path in secrets if str(path) in found]
     if missing:
@@ -218,3 +222,12 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "pytest": pytest.__version__,
     }
+
+
+def _keep_code(worker: Worker, sources: Sources) -> None:
+    """Have the submission compiled once for all workers; where that fails, each of them tells why. It is bytes here."""
+    with suppress(WorkerLost):
+        code = worker.request({"compile": True}).get("value")
+        if isinstance(code, np.ndarray):
+            sources.code.write_bytes(code.tobytes())
+            sources.code.chmod(0o644)

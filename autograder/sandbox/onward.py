@@ -51,8 +51,13 @@ def compile_source(path: Path, data: bytes) -> CodeType:
     return compile(_decoded(data), str(path), "exec", dont_inherit=True)
 
 
-def run_on(path: Path, module: ModuleType) -> tuple[BaseException, ...]:
+def run_on(path: Path, module: ModuleType, code: CodeType | None = None) -> tuple[BaseException, ...]:
     """Execute a file in a module's namespace, whatever of it fails.
+
+    Args:
+        path: the file.
+        module: where its names go.
+        code: what it compiles to, where that is known.
 
     Returns:
         What was raised, in order.
@@ -62,7 +67,7 @@ def run_on(path: Path, module: ModuleType) -> tuple[BaseException, ...]:
     """
     data = path.read_bytes()
     try:
-        exec(compile_source(path, data), module.__dict__)
+        exec(code or compile_source(path, data), module.__dict__)
         return ()
     except KeyboardInterrupt:  # whoever sits there has had enough
         raise

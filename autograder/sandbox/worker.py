@@ -3,21 +3,23 @@
 It knows a reading and a writing descriptor, the submission's path, and whatever it was last sent; nothing else.
 """
 
+import marshal
 import os
 import sys
 import traceback
 import types
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
+
+import numpy as np
 
 from autograder.sandbox import wire
 from autograder.sandbox.absence import BUILTINS, REFUSED, AbsentError, make_absent
 from autograder.sandbox.courtesy import Ground, welcome
 from autograder.sandbox.names import own_builtins
 from autograder.sandbox.onward import compile_source, run_on
-from autograder.sandbox.poison import poison
 from autograder.sandbox.recorder import RecordingError
 from autograder.sandbox.steps import ContractError, Request, Submission, perform
 
@@ -40,6 +42,11 @@ class Sources:
     path: Path
     helpers: Path | None = None
     own_builtins: bool = False
+
+    @property
+    def code(self) -> Path:
+        """Where its code is kept, compiled by a worker in which nothing of it ran. Only workers ever load that."""
+        return self.path.with_name(f"{self.path.name}.code")
 
     @property
     def data(self) -> Path:
@@ -72,12 +79,16 @@ def load_submission(sources: Sources, text: str | None = None) -> Submission:
     module = _registered(sources.name, sources.path)
     if BUILTINS or sources.own_builtins:
         vars(module)["__builtins__"] = own_builtins(BUILTINS)
-    return Submission(module, helpers, run_on(sources.path, module))
+    return Submission(module, helpers, run_on(sources.path, module, _kept_code(sources.code)))
+
+
+def _kept_code(path: Path) -> CodeType | None:
+    """The submission's code from a file, where there is one: compiling it takes a fifth of what a worker takes."""
+    return marshal.loads(path.read_bytes()) if path.exists() else None
 
 
 def serve(reading: int, writing: int, sources: Sources, reply_bytes: int) -> None:
     """Import the submission, then answer one request after another. Every reply is a value or an error, both plain."""
-    poison()
     welcome()
     state: Submission | None = None
     ground = Ground.found()
@@ -96,6 +107,9 @@ def serve(reading: int, writing: int, sources: Sources, reply_bytes: int) -> Non
                     reply: dict[str, Any] = {"value": failed, "mutated": []}
                 elif "probe" in tree:
                     reply = {"value": [path for path in tree["probe"] if readable(path)]}
+                elif "compile" in tree:
+                    code = marshal.dumps(compile_source(sources.path, sources.path.read_bytes()))
+                    reply = {"value": np.frombuffer(code, np.uint8)}
                 else:
                     assert state is not None
                     reply = perform(state, Request.from_wire(tree))

@@ -23,6 +23,7 @@ from autograder.sandbox import linux
 from autograder.sandbox.absence import make_absent, operations
 from autograder.sandbox.confine import Cell, Confinement, confine, interpreter_paths, system_calls
 from autograder.sandbox.courtesy import without_compiler
+from autograder.sandbox.poison import poison
 from autograder.sandbox.users import reap, sweep
 from autograder.sandbox.watch import memory
 from autograder.sandbox.worker import Sources, serve
@@ -34,6 +35,7 @@ def main(control: socket.socket, root: Path, warm: Sequence[str] = ()) -> None:
     _settle()
     _warm_up(warm, root)
     prepare()
+    poison()
     mounts = _make_reachable(root)
     _answer(control, {"ready": True, "mounts": mounts, "memory": memory([os.getpid()])})
     _Zygote(control, ()).serve()
