@@ -3,7 +3,7 @@ starter's requirements.txt names and nothing else, and runs each notebook there,
 the reference. Nothing of this repository is in reach.
 
 PYTHON is the Python to make it with; TORCH what to install of torch first, such as torch==2.13.0+cpu, where the general
-build is too large.
+build is too large. READY is a Python that has all of it already: nothing is made then.
 """
 
 import json
@@ -41,7 +41,8 @@ def main(names: Sequence[str]) -> int:
         table.add_column(heading, justify="left" if heading == "notebook" else "right")
     good = True
     with tempfile.TemporaryDirectory(prefix="deepgrade-fresh-") as folder:
-        python = environment(Path(folder), unpacked(assignments[0], Path(folder)) / "requirements.txt")
+        ready, wanted = os.environ.get("READY"), unpacked(assignments[0], Path(folder)) / "requirements.txt"
+        python = Path(ready) if ready else environment(Path(folder), wanted)
         print(subprocess.run([python, "-c", VERSIONS], cwd=folder, check=True, capture_output=True, text=True).stdout)
         for assignment in assignments:
             home = unpacked(assignment, Path(folder))

@@ -112,6 +112,7 @@ def pictured(folder: Path) -> Path:
 def test_a_picture_goes_along_and_is_within_the_notebook(pictured: Path) -> None:
     page, cells = built(pictured)
     assert "](figures/square.svg)" in page
+    assert "its pictures are in `figures/`" in build(load_assignment("net", pictured.parents[1]))["README.md"].decode()
     shown = next(text for text in cells.values() if "Look:" in text)
     image = re.search(
         r'<img alt="a &quot;square&quot;, of\nnine by nine" src="data:image/svg\+xml;base64,(\S+)">', shown

@@ -1,5 +1,6 @@
 """The texts that go to students with every assignment; `{name}` is the deliverable, `{title}` the
-assignment, `{task}` its first task, `{given}` a line of the table where something is given."""
+assignment, `{task}` its first task, `{given}` a line of the table where something is given, `{figures}` where pictures
+lie."""
 
 CHECK_CELLS = (
     (
@@ -63,7 +64,7 @@ README = """\
 
 | | |
 |---|---|
-| `handout.md` | what to do, and what it is worth |
+| `handout.md` | what to do, and what it is worth{figures} |
 | `{name}.py`, `{name}.ipynb` | where you write: choose one of the two |
 | `check.py` | runs the public checks on your work |
 | `public/` | these checks; read them |
