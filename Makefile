@@ -45,12 +45,13 @@ release: $(SETUP) ## Audit, then build the bundles that go to students and to Gr
 starter: $(SETUP) ## Build student_starter/ from the references: ASSIGNMENT=all
 	$(DEEPGRADE) starter $(ASSIGNMENT)
 
-docs: $(SETUP) ## Rewrite the generated pages: docs/coverage.md, the tables of docs/results.md, docs/intake.md, docs/breakages.md and docs/kinds.md
+docs: $(SETUP) ## Rewrite the generated pages: docs/coverage.md, the tables of docs/results.md, docs/intake.md, docs/breakages.md and docs/kinds.md, and the pictures of the handouts
 	$(PY) docs/results_table.py
 	$(PY) docs/coverage_table.py
 	$(PY) docs/intake_table.py
 	$(PY) docs/breakages_table.py
 	$(PY) docs/kinds_table.py
+	$(PY) docs/figures.py
 
 site: $(SETUP) ## Build the documentation as a site in out/site, links checked, with a page of results graded now
 	@$(PY) -c "import material" 2>/dev/null || $(PY) -m pip install --quiet --no-build-isolation --constraint constraints.txt --editable ".[docs]"

@@ -1,10 +1,11 @@
 """What the notebooks take: each filled in with the reference and run from top to bottom in a kernel of its own, with
 the check of a student's work at its end, which includes those below the tasks, and the experiment."""
 
+import io
 import os
-import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,10 @@ from nbclient import NotebookClient
 from rich.table import Table
 
 from autograder.assignment import Assignment, load_assignment
-from autograder.starter import notebook, write
+from autograder.release import bundles
+from autograder.starter import notebook
 from benchmarks.tables import show
 
-ROOT = Path(__file__).parents[1]
 CELL_SECONDS = 600  # no cell of a course takes as long, on any machine
 SPENT = "import os; print(sum(os.times()[:4]))"  # by the kernel and by what it waited for
 
@@ -51,7 +52,7 @@ def main(names: Sequence[str]) -> None:
 
 
 def run(assignment: Assignment, folder: Path, first: str = "") -> Run:
-    """Build the starter into `folder` with the notebook solved, and run that.
+    """Unpack what students get into `folder`, with the notebook solved, and run that.
 
     Args:
         assignment: whose notebook.
@@ -61,17 +62,18 @@ def run(assignment: Assignment, folder: Path, first: str = "") -> Run:
     Raises:
         nbclient.exceptions.CellExecutionError: a cell raises.
     """
-    write(assignment, folder)
-    file = folder / f"{assignment.deliverable}.ipynb"
+    with zipfile.ZipFile(io.BytesIO(bundles(assignment)[0].data())) as archive:
+        archive.extractall(folder)
+    home = folder / assignment.name
+    file = home / f"{assignment.deliverable}.ipynb"
     file.write_bytes(notebook(assignment, solved=True))
     made = nbformat.reads(file.read_text("utf-8"), as_version=4)
     made.cells = [cell for cell in made.cells if cell.id not in {f"check-{task}" for task in assignment.tasks}]
     made.cells.insert(0, nbformat.v4.new_code_cell(first))
     made.cells.append(nbformat.v4.new_code_cell(SPENT))
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # for `!python check.py`
-    own = {"PATH": path, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(folder / ".ipython"), "OMP_NUM_THREADS": "1"}
-    client = NotebookClient(made, timeout=CELL_SECONDS, resources={"metadata": {"path": str(folder)}})
+    own = {"IPYTHONDIR": str(folder / ".ipython"), "OMP_NUM_THREADS": "1"}
+    client = NotebookClient(made, timeout=CELL_SECONDS, resources={"metadata": {"path": str(home)}})
     started = time.monotonic()
-    client.execute(env=os.environ | own)
+    client.execute(env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | own)
     spent = float(made.cells[-1].outputs[0].text)
     return Run(tuple(made.cells[1:-1]), spent, time.monotonic() - started)

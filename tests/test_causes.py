@@ -191,6 +191,19 @@ def test_the_list_stays_short_however_many_causes_there_are() -> None:
     assert "The tasks:" in output
 
 
+@pytest.mark.parametrize("number", ["2.1", ""])
+def test_a_check_that_is_a_cause_by_itself_is_named_once(number: str) -> None:
+    alone = run_of([line("it keeps its input", "conv2d", "failed", 2, number=number, function="conv2d_forward")])
+    console = Console(file=StringIO(), width=100)
+    terminal.show(alone, console)
+    said = [
+        console.file.getvalue().partition("✗ failed")[2],  # type: ignore[attr-defined]
+        re.sub(r"<[^>]*>", "", page(alone).partition('id="mend"')[2].partition("</article>")[0]),
+    ]
+    size = "1 check, 2 points in conv2d_forward" + f": {number}" * bool(number) + "\n"
+    assert [(text.count(alone.lines[0].name), size in text) for text in said] == [(1, True)] * 2
+
+
 def test_the_terminal_says_a_cause_once() -> None:
     console = Console(file=StringIO(), width=100)
     terminal.show(

@@ -126,6 +126,8 @@ def test_every_fact_is_read(course: Path) -> None:
 def test_all_but_the_title_has_a_default(course: Path) -> None:
     (course / "course.toml").write_text('title = "Deep learning"\n')
     assert load_course(course) == Course(course.resolve(), title="Deep learning")
+    (course / "course.toml").write_text('title = "Deep learning"\naddress = "https://example.org/~me/dl/"\n')
+    assert load_course(course).address == "https://example.org/~me/dl"
     (course / "course.toml").unlink()
     assert load_course(course) == Course(course.resolve())
 
@@ -139,6 +141,16 @@ WRONG = {
         ":15: [late] unknown key 'max_days'; did you mean 'most_days'?",
     ),
     "visibility": ('"after_published"', '"published"', ":2: visibility must be one of visible, hidden,"),
+    "an address that is none": (
+        "scoring = 1\n",
+        'scoring = 1\naddress = "www.example.org"\n',
+        ":6: address is 'www.example.org', not that of a folder: https://",
+    ),
+    "an address that GitHub does not have": (
+        "scoring = 1\n",
+        'scoring = 1\naddress = "https://github.com/someone/course"\n',
+        ":6: address is 'https://github.com/someone/course', not that of a folder as the browser has it",
+    ),
     "device": ('"rehearsal"', '"gpu"', ":3: device must be one of cpu, cuda, rehearsal, not 'gpu'"),
     "an assignment that is none": (
         "[dates.net]",

@@ -7,6 +7,7 @@ import pytest
 from autograder.assignment import COST_FIGURES, FORBIDDEN, assignment_names, load_assignment, points
 from autograder.sandbox import absence
 from autograder.starter import drift
+from docs.figures import FIGURES
 
 ROOT = Path(__file__).parents[1]
 
@@ -14,6 +15,13 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.parametrize("name", assignment_names(ROOT))
 def test_the_committed_starter_is_up_to_date(name: str) -> None:
     assert drift(load_assignment(name, ROOT), ROOT / "student_starter" / name) == [], "run `make starter`"
+
+
+def test_the_committed_pictures_are_what_would_be_drawn() -> None:
+    drawn = {f"{path}.svg": draw().svg() for path, draw in FIGURES.items()}
+    there = {file: file.read_text("utf-8") for file in (ROOT / "assignments").glob("*/figures/*.svg")}
+    kept = {f"{file.parts[-3]}/{file.name}": text for file, text in there.items()}
+    assert kept == drawn, "run `make docs`"
 
 
 @pytest.mark.parametrize("name", assignment_names(ROOT))

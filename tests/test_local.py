@@ -22,7 +22,7 @@ import pytest
 from autograder.assignment import load_assignment, read_assignment
 from autograder.local.choice import written
 from autograder.release import bundles, with_hints
-from autograder.starter import notebook
+from autograder.starter import build, notebook
 from autograder.submission import collect
 
 COURSE = Path(__file__).parent / "course"
@@ -364,6 +364,25 @@ def test_a_folder_may_have_spaces_in_its_name(folder: Path, cold_check: Check) -
     asked = json.dumps([str(spaced / "check.py"), ["mini.py"], []])
     done = subprocess.run([*COMMAND, asked], env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+LINES = re.findall(r"^    python (\S+) *([^#\n]*?) *(?:#.*)?$", build(MINI)["README.md"].decode(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("script", "words"), LINES, ids=[" ".join(line).strip() for line in LINES])
+def test_every_line_of_the_readme_works_as_on_windows(folder: Path, script: str, words: str) -> None:
+    """From a folder with spaces in its path, with the line ends of Windows in it, on a console with cp1252."""
+    (folder / "mini.py").write_text(REFERENCE)
+    for path in [*folder.glob("*.py"), *folder.glob("*.ipynb"), *folder.glob("public/*"), folder / "assignment.toml"]:
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    home = folder.rename(folder.with_name("Hausübung (2) für mich"))
+    asked = json.dumps([str(home / script), words.split(), []])
+    command = [COMMAND[0], "-P", "-s", *COMMAND[2:], asked]
+    environment = ENVIRONMENT | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, encoding="cp1252", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = "usage: check.py" if words == "--help" else "+ 1.1 "
+    assert told in done.stdout and done.stderr == ""
 
 
 @pytest.mark.parametrize("script", ["check.py", "submit.py"])

@@ -97,10 +97,14 @@ def test_every_run_is_valid_and_has_a_score(status: str, reason: str | None, lin
     assert data["output"]
 
 
-def test_the_platform_is_told_passed_for_a_pass_and_nothing_else() -> None:
+def test_the_platform_is_told_failed_for_what_was_lost_and_nothing_else() -> None:
     lines = (*sample_lines(), line("worth nothing", "t", "passed", 0), line("a part of it", "t", "passed", 5, score=0))
-    for test, each in zip(written(sample_run(lines=lines))["tests"], lines, strict=True):
-        assert (test["status"] == "passed") == (each.outcome is Outcome.PASSED)
+    told = written(sample_run(lines=lines))["tests"]
+    assert {each.outcome for each in lines} == set(Outcome)
+    for test, each in zip(told, lines, strict=True):
+        kept = each.outcome in (Outcome.PASSED, Outcome.DEFERRED, Outcome.INCONCLUSIVE)
+        assert test["status"] == ("passed" if kept else "failed")
+        assert test["score"] == (each.score if each.outcome is Outcome.PASSED else 0)
         assert test["extra_data"]["outcome"] == each.outcome
 
 
@@ -108,6 +112,7 @@ def test_the_platform_is_told_passed_for_a_pass_and_nothing_else() -> None:
 def test_points_still_to_be_measured_are_shown_as_such(outcome: str) -> None:
     data = written(sample_run(lines=(line("speed", "conv2d", outcome, 7), line("rest", "conv2d", "passed", 3))))
     assert data["score"] == 3
+    assert [test["name"] for test in data["tests"]] == ["speed (not measured yet)", "rest"]
     assert "7 points can still be added" in data["tests"][0]["output"]
     assert "7 points are not measured yet" in data["output"]
     assert "did not pass" not in data["output"]

@@ -10,6 +10,7 @@ code of an assignment is run.
 from autograder.assignment._checks import KINDS, CheckFacts, is_chosen, points
 from autograder.assignment._course import (
     DEVICES,
+    GITHUB_FOLDER,
     SCORING,
     SECRET,
     Course,
@@ -48,6 +49,7 @@ __all__ = [
     "DEVICES",
     "FORBIDDEN",
     "FULL",
+    "GITHUB_FOLDER",
     "GIVEN",
     "KINDS",
     "NUMBER",

@@ -1,6 +1,7 @@
 """The course: the folder that holds assignments/ and solutions/, and what its `course.toml` says of all of them."""
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ SECRET = "DEEPGRADE_SECRET"
 SCORING = 1  # raised by every version that can move the score of an unchanged submission; the changelog says how
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
 DEVICES = ("cpu", "cuda", "rehearsal")
+GITHUB = "https://github.com/"
+GITHUB_FOLDER = GITHUB + r"([\w.-]+/[\w.-]+)/tree/([\w.-]+)((?:/[\w.-]+)*)"  # repository, branch, path
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Course:
     Attributes:
         root: the folder.
         title: of the course.
+        address: where students get the archives, for notebooks that are opened on Colab; empty if there is none.
         visibility: of hidden checks and quiz questions that do not say their own.
         device: where checks that need a GPU run unless a command says otherwise.
         secret_file: holds the course's secret; None where only the environment may have it.
@@ -73,6 +77,7 @@ class Course:
 
     root: Path
     title: str = ""
+    address: str = ""
     visibility: str = "visible"
     device: str = "cpu"
     secret_file: Path | None = None
@@ -171,6 +176,7 @@ def load_course(root: Path | str | None = None) -> Course:
     course = Course(
         root=base,
         title=table.text("title"),
+        address=_address(table),
         visibility=table.choice("visibility", VISIBILITIES, "visible"),
         device=table.choice("device", DEVICES, "cpu"),
         secret_file=base / secret if secret else None,
@@ -185,6 +191,16 @@ def load_course(root: Path | str | None = None) -> Course:
     )
     table.close()
     return course
+
+
+def _address(table: Table) -> str:
+    address = table.text("address", "").removesuffix("/")
+    if address and not re.fullmatch(r"https://[\w.-]+(:\d+)?(/[\w.~%+-]+)*", address):
+        raise table.fault(f"address is {address!r}, not that of a folder: https://…, without ? and #", "address")
+    if address.startswith(GITHUB) and not re.fullmatch(GITHUB_FOLDER, address):
+        wanted = f"{GITHUB}OWNER/REPOSITORY/tree/BRANCH/FOLDER"
+        raise table.fault(f"address is {address!r}, not that of a folder as the browser has it: {wanted}", "address")
+    return address
 
 
 def _dates(table: Table, names: tuple[str, ...]) -> dict[str, Dates]:

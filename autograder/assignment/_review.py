@@ -24,7 +24,7 @@ FULL = 100.0  # points of an assignment
 MARGIN = timedelta(seconds=150)  # for starting on half a core, for ending a grader that hangs, and for writing
 READ = (
     *("assignment.toml", "handout.md", "experiment.py", "helpers.py", "mistakes.toml"),
-    *("public/test_*.py", "hidden/test_*.py", "given/*.py", "data/*"),
+    *("public/test_*.py", "hidden/test_*.py", "given/*.py", "data/*", "figures/*"),
 )
 
 

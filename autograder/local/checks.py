@@ -118,13 +118,31 @@ def public_checks(assignment: Assignment) -> tuple[CheckFacts, ...]:
 
 
 class Listener:
-    """A plugin of pytest that hears when a check begins, and of Ctrl-C."""
+    """A plugin of pytest that hears when a check begins, and of Ctrl-C; it runs checks in the order of `facts`, and
+    those alone of which `goes_on` says so."""
 
-    def __init__(self, begins: Callable[[CheckFacts], None], facts: dict[str, CheckFacts], work: Work) -> None:
-        self.begins, self.facts, self.work = begins, facts, work
+    def __init__(
+        self,
+        begins: Callable[[CheckFacts], None],
+        facts: dict[str, CheckFacts],
+        work: Work,
+        goes_on: Callable[[str], bool],
+    ) -> None:
+        self.begins, self.facts, self.work, self.goes_on = begins, facts, work, goes_on
         self.current = ""
         self.doors: dict[str, list[Door]] = {}
         self.interrupted: str | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Those that go first, first."""
+        order = list(self.facts)
+        items.sort(key=lambda item: order.index(check_name(item)))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """True for what is not run."""
+        return None if self.goes_on(check_name(item)) else True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -151,6 +169,7 @@ def run_checks(
     clock: Clock,
     checks: Collection[CheckFacts],
     *,
+    then: Collection[CheckFacts] = (),
     begins: Callable[[CheckFacts], None] = lambda facts: None,
     ended: Callable[[Line], None] = lambda line: None,
     diagnosis: Any = None,
@@ -161,6 +180,7 @@ def run_checks(
         work: imported.
         clock: which limits each call as the grader does.
         checks: to run.
+        then: to run as well, where all of these pass.
         begins: told of each check before it runs.
         ended: told of each line when it is known.
         diagnosis: knows known mistakes by their answers.
@@ -169,7 +189,10 @@ def run_checks(
         GraderError: pytest cannot run.
     """
     ran, cases = Ran(), dict[str, list[Case]]()
-    facts = {check.name: check for check in checks}
+    first, facts = {check.name for check in checks}, {check.name: check for check in (*checks, *then)}
+
+    def goes_on(name: str) -> bool:
+        return name in first or all(each in ran.lines and ran.lines[each].passed for each in first)
 
     def report(name: str, case: Case, count: int) -> None:
         cases.setdefault(name, []).append(case)
@@ -188,7 +211,7 @@ def run_checks(
         diagnosis=diagnosis,
     )
     plugin = ChecksPlugin(world, report, set(facts))
-    listener = Listener(begins, facts, work)
+    listener = Listener(begins, facts, work, goes_on)
     files = [str(file) for file in sorted((work.assignment.folder / "public").glob("test_*.py"))]
     if facts:
         run_pytest(plugin, work.assignment.folder, files, more=[listener])
@@ -196,7 +219,7 @@ def run_checks(
     ran.doors = listener.doors
     if ran.problems:
         return ran
-    if missing := [name for name in facts if name not in ran.lines and ran.interrupted is None]:
+    if missing := [name for name in first if name not in ran.lines and ran.interrupted is None]:
         raise GraderError(f"the checks {', '.join(missing)} did not run")
     return ran
 

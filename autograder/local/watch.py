@@ -2,7 +2,6 @@
 
 import itertools
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 from autograder.assignment import CheckFacts
@@ -42,19 +41,18 @@ class Watching(Session):
         return code if code == CANNOT else FINE if not left else FAILED
 
     def _turn(self, terminal: Terminal, clock: Clock, staging: Path, right: set[str]) -> int:
-        """One run of what is not right; of everything, where all of that is right now: a save may break what was."""
+        """One run of what is not right; where all of that is right now, of the rest, too: a save may break what was."""
         try:
             if not self.files:
                 self.path, self.note = work_in(self.assignment.folder, self.assignment)
             work = read_work(self.path, self.assignment, staging, clock)
             self.known = terminal.remarks(work, self.note, self.known)
             todo = [check for check in self.wanted() if check.name not in right]
-            for checks in (todo, self.wanted()) if len(todo) < len(self.wanted()) else (todo,):
-                if checks is todo or len(right) == len(self.wanted()):
-                    ran = run_checks(
-                        work, clock, checks, begins=terminal.begins, ended=terminal.ended, diagnosis=self.hints()
-                    )
-                    self._told(terminal, ran, checks, right)
+            rest = [check for check in self.wanted() if check.name in right]
+            ran = run_checks(
+                work, clock, todo, then=rest, begins=terminal.begins, ended=terminal.ended, diagnosis=self.hints()
+            )
+            self._told(terminal, ran, right)
             return CANNOT if ran.problems else FINE
         except SubmissionError as error:
             right.clear()
@@ -64,12 +62,12 @@ class Watching(Session):
             return CANNOT
         return FAILED
 
-    def _told(self, terminal: Terminal, ran: Ran, checks: Iterable[CheckFacts], right: set[str]) -> None:
+    def _told(self, terminal: Terminal, ran: Ran, right: set[str]) -> None:
         if ran.interrupted is not None:
             terminal.say(f"\n\nInterrupted in {ran.interrupted}")
             raise KeyboardInterrupt
         terminal.problems(ran)
-        right.difference_update(check.name for check in checks)
+        right.difference_update(right.copy() if ran.problems else ran.lines)
         right.update(name for name, line in ran.lines.items() if line.passed)
 
     def _stamps(self) -> dict[Path, tuple[int, int]]:

@@ -27,7 +27,7 @@ LOCAL_ROOMS = ("assignment", "submission", "checks", "sandbox", "proof", "suite"
 LOCAL_KINDS = {".py", ".css", ".j2"}
 LOCAL_FILES = ("__init__.py", "errors.py", "plain.py", "syntax.py")
 EXECUTABLE = {"setup.sh", "run_autograder"}
-TEXT_SUFFIXES = {".py", ".ipynb", ".md", ".toml", ".txt", *PACKAGE_SUFFIXES}
+TEXT_SUFFIXES = {".py", ".ipynb", ".md", ".svg", ".toml", ".txt", *PACKAGE_SUFFIXES}
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,14 @@ class Cause:
         return round(sum(line.max_score - line.score for line in self.lines), 6)
 
     @property
+    def checks(self) -> str:
+        """Their numbers; of one check its name, too, where that is not the title."""
+        first, *others = self.lines
+        if others:
+            return ", ".join(line.number or line.name for line in self.lines)
+        return first.number if first.name == self.title else f"{first.number} {first.name}".strip()
+
+    @property
     def size(self) -> str:
         """`5 checks, 14 points`, and the functions that they are about where the title does not say it."""
         about = dict.fromkeys(line.function for line in self.lines if line.function not in self.title)

@@ -39,16 +39,19 @@ GRADESCOPE_KEYS = ("name", "number", "score", "max_score", "visibility", "tags")
 
 
 def _test(line: Line, chars: int) -> dict[str, Any]:
+    """A line as the platform's test. It knows passed and failed alone, and takes failed where none is told and points
+    are missing; so what is still to be measured is told as passed, without its points, and named for what it is."""
+    pending = line.outcome.is_pending
     return {
-        "name": line.name,
+        "name": f"{line.name} (not measured yet)" if pending else line.name,
         "number": line.number,
         "score": line.score,
         "max_score": line.max_score,
-        "status": "passed" if line.outcome is Outcome.PASSED else "failed",
+        "status": "passed" if pending or line.outcome is Outcome.PASSED else "failed",
         "output": cut(told(line), chars),
         "visibility": line.visibility,
         "tags": list(line.tags),
-        "extra_data": _extra(line, GRADESCOPE_KEYS),
+        "extra_data": _extra(line, GRADESCOPE_KEYS) | ({"name": line.name} if pending else {}),
     }
 
 

@@ -110,8 +110,7 @@ def _explain(cause: Cause, console: Console) -> None:
     """What to mend, which checks it fails, and what the first of them says."""
     first, *others = cause.lines
     name = f"{first.number} {first.name}".strip()
-    numbers = ", ".join(line.number or line.name for line in cause.lines)
-    size = f"{cause.size}: {numbers if others else name}"
+    size = f"{cause.size}: {cause.checks}".removesuffix(": ")
     follows = FOLLOWS.format(cause.follows) if cause.follows else ""
     said = first.message if first.message != cause.title else ""
     _say(first, console, cause.title, [size, follows, name if others else "", opening(first), said, first.beside])

@@ -11,6 +11,7 @@ from autograder.errors import AuthoringError, UsageError
 from autograder.starter._handout import handout
 from autograder.starter._leaks import refuse_leaks
 from autograder.starter._notebook import notebook
+from autograder.starter._pictures import pictures
 from autograder.starter._stub import stub_source
 from autograder.starter._texts import CHECK, GIVEN_LINE, README, SUBMIT
 from autograder.syntax import parse
@@ -27,14 +28,17 @@ def build(assignment: Assignment) -> dict[str, bytes]:
             would get holds text of the solution.
     """
     names = {"name": assignment.deliverable, "title": assignment.title, "task": next(iter(assignment.tasks))}
+    page = handout(assignment)
+    shown = pictures(assignment, page)
+    texts = {"given": _given_line(assignment), "figures": "; its pictures are in `figures/`" if shown else ""}
     files = {
         f"{assignment.deliverable}.py": stub_source(assignment).encode(),
         f"{assignment.deliverable}.ipynb": notebook(assignment),
-        "handout.md": handout(assignment).encode(),
+        "handout.md": page.encode(),
         "assignment.toml": (assignment.folder / "assignment.toml").read_bytes(),
         "check.py": CHECK.format(**names).encode(),
         "submit.py": SUBMIT.format(**names).encode(),
-        "README.md": README.format(given=_given_line(assignment), **names).encode(),
+        "README.md": README.format(**texts, **names).encode(),
         f"public/{POINTS}": _hidden_points(assignment),
     }
     public = {f"public/{path}": data for path, data in _files(assignment.folder / "public").items()}
@@ -43,7 +47,7 @@ def build(assignment: Assignment) -> dict[str, bytes]:
     if given := {name: _as_shipped(path) for name, path in given_files(assignment).items()}:
         files |= given | {f"public/{GIVEN}": _digests(given)}
     refuse_leaks(assignment, files | public)
-    return dict(sorted((files | public).items()))
+    return dict(sorted((files | public | shown).items()))
 
 
 def write(assignment: Assignment, destination: Path) -> tuple[Path, ...]:

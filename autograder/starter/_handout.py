@@ -1,11 +1,12 @@
 """The handout, cut at its headings, with the table of points in its place."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from autograder.assignment import QUIZ, Assignment, CheckFacts, points
 from autograder.errors import AuthoringError, did_you_mean
+from autograder.starter._formulas import plain
 
 POINTS = "{{points}}"
 LIMIT = re.compile(r"\{\{\s*limit:([\w.]+)\s*\}\}")
@@ -20,11 +21,16 @@ class Section:
     text: str
 
 
-def handout(assignment: Assignment) -> str:
+def handout(assignment: Assignment, show: Callable[[str], str] = plain) -> str:
     """The handout that students read, with the table of points.
 
+    Args:
+        assignment: whose.
+        show: how its formulas are shown, `plain` or `typeset`.
+
     Raises:
-        AuthoringError: there is no handout, or it has not exactly one place for the table, or names an unknown limit.
+        AuthoringError: there is no handout, or it has not exactly one place for the table, or names an unknown limit,
+            or a formula is not in order.
     """
     file = assignment.folder / "handout.md"
     try:
@@ -34,6 +40,10 @@ def handout(assignment: Assignment) -> str:
     if text.count(POINTS) != 1:
         raise AuthoringError(f"{file}: {POINTS} must stand in it once, not {text.count(POINTS)} times")
     text = LIMIT.sub(lambda match: _limit(match[1], assignment), text)
+    try:
+        text = show(text)
+    except ValueError as error:
+        raise AuthoringError(f"{file}: {error}") from error
     return text.replace(POINTS, points_table(assignment)).rstrip("\n") + "\n"
 
 

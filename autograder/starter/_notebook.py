@@ -7,10 +7,13 @@ from collections.abc import Iterator
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from autograder.assignment import Assignment
+from autograder.assignment import Assignment, load_course
 from autograder.errors import AuthoringError
+from autograder.starter._colab import colab_cells
+from autograder.starter._formulas import typeset
 from autograder.starter._handout import Section, handout, sections
 from autograder.starter._markers import Scope
+from autograder.starter._pictures import embedded, pictures
 from autograder.starter._stub import solved_source, stub_source
 from autograder.starter._texts import CHECK_CELLS, TASK_CELL
 from autograder.syntax import parse
@@ -41,7 +44,11 @@ def notebook(assignment: Assignment, *, solved: bool = False) -> bytes:
 def _cells(source: str, assignment: Assignment) -> Iterator[tuple[str, str, str]]:
     """Name, kind and text of every cell; the names are the cells' ids, so they never change by themselves."""
     header, quiz, code = _pieces(source, assignment)
-    text = sections(handout(assignment), assignment)
+    page = handout(assignment, typeset)
+    text = sections(embedded(page, pictures(assignment, page)), assignment)
+    address = load_course(assignment.folder.parents[1]).address
+    for position, (kind, cell) in enumerate(colab_cells(assignment, address), start=1):
+        yield f"colab-{position}", kind, cell
     for position, section in enumerate(text):
         if position == _first_task(text):
             yield from [("imports", "code", header)] if header else []

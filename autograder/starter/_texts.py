@@ -1,5 +1,6 @@
 """The texts that go to students with every assignment; `{name}` is the deliverable, `{title}` the
-assignment, `{task}` its first task, `{given}` a line of the table where something is given."""
+assignment, `{task}` its first task, `{given}` a line of the table where something is given, `{figures}` where pictures
+lie."""
 
 CHECK_CELLS = (
     (
@@ -12,6 +13,50 @@ CHECK_CELLS = (
 )
 TASK_CELL = '# Save the notebook, then run this cell.\nimport sys\n\n!"{{sys.executable}}" check.py {name}.ipynb {task}'
 
+COLAB_BADGE = (
+    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+    "(https://colab.research.google.com/github/{place}/{name}/{deliverable}.ipynb)\n\n"
+)
+COLAB_TEXT = """\
+**On Colab** run the next cell first, after every start of the machine: it fetches the files that lie beside this
+notebook. Keep a copy of your own (*File*, *Save a copy in Drive*). The cells that check take the notebook as it stands
+on your screen. To hand in: *File*, *Download*, *.ipynb*.
+
+No task needs a GPU. To try a `_fast` function on one: *Runtime*, *Change runtime type*; `x.cuda()` is a tensor there,
+and your function keeps the device that it is given.
+"""
+COLAB_CELL = '''\
+# On Colab: fetches what lies beside this notebook, and installs what is missing there. Elsewhere it does nothing.
+import sys
+
+if "google.colab" in sys.modules:
+    import io
+    import json
+    import os
+    import re
+    import subprocess
+    import urllib.request
+    import zipfile
+
+    from google.colab import _message
+
+    os.chdir("/content")
+    with urllib.request.urlopen("{archive}") as reply:
+        zipfile.ZipFile(io.BytesIO(reply.read())).extractall()
+    os.chdir("{name}")
+    with open("requirements.txt") as file:
+        needed = [re.split("[<>=!~;]", line)[0].strip() for line in file if not line.startswith("jupyter")]
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *needed], check=True)
+
+    def save(cell):
+        """Write the notebook of the screen where check.py reads it, before a cell that runs that."""
+        if "check.py" in cell.raw_cell or "submit.py" in cell.raw_cell:
+            shown = _message.blocking_request("get_ipynb", timeout_sec=60)["ipynb"]
+            with open("{deliverable}.ipynb", "w", encoding="utf-8") as file:
+                json.dump(shown, file)
+
+    get_ipython().events.register("pre_run_cell", save)'''
+
 GIVEN_LINE = "| {files} | given: yours to use, not to change; your work is graded with the originals |\n"
 
 README = """\
@@ -19,7 +64,7 @@ README = """\
 
 | | |
 |---|---|
-| `handout.md` | what to do, and what it is worth |
+| `handout.md` | what to do, and what it is worth{figures} |
 | `{name}.py`, `{name}.ipynb` | where you write: choose one of the two |
 | `check.py` | runs the public checks on your work |
 | `public/` | these checks; read them |
