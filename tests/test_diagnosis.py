@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from autograder.assignment import load_assignment
 from autograder.grading import Engine, Options, grade
 from autograder.results import Line
 
@@ -127,3 +128,89 @@ def test_of_mistakes_that_answer_alike_the_one_is_told_that_explains_all_checks(
 def test_of_mistakes_that_answer_alike_none_is_told_that_loses_what_passed(told: Told) -> None:
     lines = told((DOUBLE, "return x + x + x if x.flat[0] == 1 else 2 * x"))
     assert lines["test_double_worked_example"].diagnosis == "tripled-after-one"
+
+
+# As students write it ---------------------------------------------------------------------------------------------
+
+MAX_POOL = """
+def max_pool2d_backward(dout, cache):
+    shape, winner, (kh, kw), (sh, sw) = cache
+    dx = np.zeros(shape)
+    for n, c, i, j in np.ndindex(dout.shape):
+        {}
+    return dx
+"""
+CONV = """
+def conv2d_backward(dout, cache):
+    padded, w, b, (sh, sw), (ph, pw) = cache
+    dpadded, dw = np.zeros(padded.shape), np.zeros(w.shape)
+    for i, j in np.ndindex(dout.shape[2:]):
+        rows, columns = slice(i * sh, i * sh + w.shape[2]), slice(j * sw, j * sw + w.shape[3])
+        dpadded[:, :, rows, columns] += np.tensordot(dout[:, :, i, j], w, axes=1)
+        dw += np.tensordot(dout[:, :, i, j].T, padded[:, :, rows, columns], axes=1)
+    {}
+    return dx, dw, None if b is None else dout.sum((0, 2, 3))
+"""
+WRITTEN = {  # a function of conv's, as a loop, a check that it loses, and what it is to be called
+    "the last window": (
+        MAX_POOL.format(
+            "m, k = divmod(winner[n, c, i, j], kw)\n        dx[n, c, i * sh + m, j * sw + k] = dout[n, c, i, j]"
+        ),
+        "test_max_pool2d_overlap",
+        "max-pool-last-window-wins",
+    ),
+    "the whole block": (
+        MAX_POOL.format(
+            "won = np.arange(kh * kw).reshape(kh, kw) == winner[n, c, i, j]\n"
+            "        dx[n, c, i * sh : i * sh + kh, j * sw : j * sw + kw] = won * dout[n, c, i, j]"
+        ),
+        "test_max_pool2d_overlap",
+        "max-pool-block-overwritten",
+    ),
+    "the height": (
+        MAX_POOL.format(
+            "m, k = divmod(winner[n, c, i, j], kh)\n        dx[n, c, i * sh + m, j * sw + k] += dout[n, c, i, j]"
+        ),
+        "test_max_pool2d",
+        "winner-unravelled-by-height",
+    ),
+    "minus zero": (
+        CONV.format("dx = np.zeros(dpadded[:, :, ph : dpadded.shape[2] - ph, pw : dpadded.shape[3] - pw].shape)\n"
+                    "    dx[:] = dpadded[:, :, ph:-ph, pw:-pw]"),
+        "test_conv2d_channels",
+        "minus-zero-slice-raises",
+    ),
+    "always one": (CONV.format("dx = dpadded[:, :, 1:-1, 1:-1]"), "test_conv2d_channels", "dx-always-cut-by-one"),
+    "a remainder": (
+        "_forward = conv2d_forward\ndef conv2d_forward(x, w, b=None, *, stride=1, padding=0):\n"
+        "    (sh, sw), (ph, pw) = as_pair(stride), as_pair(padding)\n"
+        "    assert not (x.shape[2] + 2 * ph - w.shape[2]) % sh, f'no stride of {sh}'\n"
+        "    assert not (x.shape[3] + 2 * pw - w.shape[3]) % sw, 'columns'\n"
+        "    return _forward(x, w, b, stride=stride, padding=padding)",
+        "test_conv2d_forward_example",
+        "conv-windows-must-fit",
+    ),
+    "softmax as it is written": (
+        "def softmax_cross_entropy(logits, labels):\n    e = np.exp(logits)\n    p = e / e.sum(1, keepdims=True)\n"
+        "    rows, d = np.arange(len(p)), p.copy()\n    d[rows, labels] -= 1\n"
+        "    return -np.log(p[rows, labels]).mean(), d / len(p)",
+        "test_softmax_cross_entropy_of_large_logits",
+        "softmax-as-it-is-written",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine(preload=load_assignment("conv").preload) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("source", "check", "name"), WRITTEN.values(), ids=WRITTEN)
+def test_a_known_mistake_is_recognised_in_other_code(
+    engine: Engine, tmp_path: Path, source: str, check: str, name: str
+) -> None:
+    path = tmp_path / "conv.py"
+    path.write_text(f"{load_assignment('conv').solution.read_text()}\n\n{source}\n")
+    lines = grade("conv", path, options=Options(seed=1, select=(check,)), engine=engine).lines
+    assert [line.diagnosis for line in lines if line.check == check] == [name]

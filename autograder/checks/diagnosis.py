@@ -2,15 +2,17 @@
 mistake in it, and by pairs of them."""
 
 import linecache
+import signal
 import sys
 import time
 import types
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Protocol
 
 from autograder.assignment import Assignment, Mistake, load_mistakes, mistaken_source
@@ -27,8 +29,9 @@ from autograder.sandbox.steps import Request
 from autograder.sandbox.wire import arrays_in
 
 SECONDS = 5.0  # of the processor, for one check: a hint must never eat the time of the checks
-MORE_SECONDS = 1.0  # of these, for others that answer alike
+MORE_SECONDS = 1.0  # from the beginning, after which no others are tried where one has been found
 PAIR_SECONDS = 1.5  # besides, for two mistakes at once
+ALL_PAIRS_SECONDS = 8.0  # and for those of all checks of a submission
 AND = " + "  # between the names of mistakes that are made together
 NOWHERE: Place = ("nowhere",)
 BOTH = "Two mistakes at once give this answer. {} And: {}"
@@ -42,6 +45,30 @@ def module_from_source(name: str, source: str, filename: str) -> ModuleType:
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
     return module
+
+
+class Over(BaseException):
+    """The time for something is over. No `except Exception` on the way is to stop it."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[Callable[[], float]]:
+    """Leave the block after so much of the processor's time, whatever it does: two mistakes together may loop. Gives
+    what tells how much is left."""
+    started = time.process_time()
+
+    def over(_: int, frame: FrameType | None) -> None:
+        raise Over
+
+    before = signal.signal(signal.SIGPROF, over)
+    try:
+        signal.setitimer(signal.ITIMER_PROF, max(seconds, 0.01))
+        yield lambda: max(0.0, seconds - (time.process_time() - started))
+    except Over:
+        pass
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 class Diagnoses(Protocol):
@@ -82,6 +109,7 @@ class Diagnosis:
     found: dict[str, list[Explanation]] = field(default_factory=dict)
     _modules: dict[str, ModuleType] = field(default_factory=dict)
     _mistakes: tuple[Mistake, ...] | None = None
+    _for_pairs: float = ALL_PAIRS_SECONDS
 
     def of(self, task: str | None, student: Door, reference: Door | None, by_dtype: bool = False) -> Mistake | None:
         """The known mistake that answers every request of a failed check as the student did; or else two that do
@@ -131,33 +159,30 @@ class Diagnosis:
 
     def _explanations(self, failure: "Failure", candidates: list[Mistake]) -> list[Explanation]:
         """The likeliest first: mistakes alone, or else pairs, or else those that give what is wrong first."""
-        until, tried = time.thread_time() + SECONDS, dict[Mistake, Likeness]()
-        for mistake in candidates:
-            if time.thread_time() > until:
-                break
-            tried[mistake] = failure.likeness(LocalRunner(self.module(mistake), self.helpers))
-            if tried[mistake].whole:
-                until = min(until, time.thread_time() + MORE_SECONDS)
+        tried = dict[Mistake, Likeness]()
+        with within(SECONDS) as left:
+            for mistake in candidates:
+                if any(likeness.whole for likeness in tried.values()) and left() < SECONDS - MORE_SECONDS:
+                    break
+                tried[mistake] = failure.likeness(LocalRunner(self.module(mistake), self.helpers))
         alone = [Explanation((mistake,)) for mistake, likeness in tried.items() if likeness.whole]
         likely = [mistake for mistake, likeness in tried.items() if likeness.possible]
         likely.sort(key=lambda mistake: not tried[mistake].shown)  # of two at once the one that the message is about
         partly = sorted((mistake for mistake in likely if tried[mistake].shown), key=lambda each: tried[each].beyond)
-        return (
-            alone or list(self._pairs(failure, likely)) or [Explanation((mistake,), partly=True) for mistake in partly]
-        )
+        return alone or self._pairs(failure, likely) or [Explanation((mistake,), partly=True) for mistake in partly]
 
-    def _pairs(self, failure: "Failure", likely: list[Mistake]) -> Iterator[Explanation]:
-        until = time.thread_time() + PAIR_SECONDS
-        for first, second in combinations(likely, 2):
-            if time.thread_time() > until:
-                return
-            explanation = Explanation((first, second))
-            try:
-                runner = LocalRunner(self.module(explanation.told()), self.helpers)
-            except GraderError:  # they change the same words, or do not run together
-                continue
-            if failure.likeness(runner).whole:
-                yield explanation
+    def _pairs(self, failure: "Failure", likely: list[Mistake]) -> list[Explanation]:
+        found, seconds = list[Explanation](), min(PAIR_SECONDS, self._for_pairs)
+        with within(seconds) as left:
+            for explanation in map(Explanation, combinations(likely, 2)):
+                try:
+                    runner = LocalRunner(self.module(explanation.told()), self.helpers)
+                except GraderError:  # they change the same words, or do not run together
+                    continue
+                if failure.likeness(runner).whole:
+                    found.append(explanation)
+        self._for_pairs -= seconds - left()
+        return found
 
     def _candidates(self, task: str | None, check: str) -> list[Mistake]:
         """Those recognised before first, then the task's own."""
