@@ -1,7 +1,7 @@
 """Student beside reference: what interleaves, what is written, what is complex, sparse or coarse, and what a dtype is
 worth."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +11,7 @@ import torch
 
 from autograder.assignment import Assignment, load_assignment
 from autograder.checks import Agrees, CheckFailed, Door, Draw, Expect, KeepsDtype
+from autograder.checks.blame import Blame, blame
 from autograder.checks.diagnosis import module_from_source
 from autograder.checks.runner import LocalRunner
 from autograder.errors import GraderError
@@ -129,6 +130,28 @@ def test_a_slip_of_precision_costs_nothing_and_is_told(assignment: Assignment) -
     Agrees(student, reference)("double", Draw(4, "slip")(20))
     assert len(student.notes) == 1
     assert "computed in float32 on the way" in student.notes[0]
+
+
+# What is stated of a gradient -------------------------------------------------------------------------------------
+
+STATED: dict[str, Callable[[Expect, np.ndarray], object]] = {
+    "a property": lambda expect, dx: expect.true(False, "dx is not 0 where nothing was read"),
+    "a shape": lambda expect, dx: expect.array(dx, (4, 3), what="dx"),
+    "a type": lambda expect, dx: expect.array(dx.tolist(), (3, 4), what="dx"),
+    "a number": lambda expect, dx: expect.number(dx, what="dx"),
+    "finite": lambda expect, dx: expect.array(dx * np.nan, (3, 4), what="dx"),
+}
+
+
+@pytest.mark.parametrize("judge", STATED.values(), ids=STATED)
+def test_what_is_stated_of_a_gradient_names_the_backward(
+    assignment: Assignment, judge: Callable[[Expect, np.ndarray], object]
+) -> None:
+    student, draw = doors(assignment, "")[0], Draw(3, "stated")
+    got = student.pair("scale", draw(3, 4), draw(4))
+    with pytest.raises(CheckFailed, match=r"^scale_backward\(dout, cache\), after scale_forward") as failed:
+        judge(Expect(student), got["gradients"]["dx"])
+    assert blame(student, failed.value.evidence) == Blame("scale_backward", "gradient")
 
 
 # What a dtype is worth --------------------------------------------------------------------------------------------

@@ -35,6 +35,10 @@ ROWS = {  # of the table, as patterns
         rf"mini +\| {start} +(\| +-?{NUMBER}, -?{NUMBER} \(-?{NUMBER}\) ){{3}}" for start in ("cold", "warm")
     ],
     "library": [rf"gcn.spmm +\|.* {NUMBER} ms \| +{NUMBER} ms \| +{NUMBER}"],
+    "mistakes": [
+        rf"gcn +\| {wrong} +\| +[01] of [01]( \(\d+%\))? \| +[01] of [01]( \(\d+%\))? \| +[01]"
+        for wrong in ("one mistake", "two, of two tasks", "two, in one task")
+    ],
     "phases": [rf"{process} +\| {phase} +\| +{NUMBER} " for phase, process in PHASES.items() if process]
     + [rf"all +\| +\| +{NUMBER} "],
     "pools": [rf"(threads|Parsl, \w+) +\| +{NUMBER} \| +{NUMBER} \| +{NUMBER}"],
@@ -55,6 +59,14 @@ def test_a_benchmark_prints_its_table(name: str) -> None:
     assert done.returncode == 0, done.stderr
     assert [row for row in ROWS[name] if not re.search(row, done.stdout)] == [], done.stdout
     assert "WRONG" not in done.stdout
+
+
+@pytest.mark.parametrize("option", ["--size", "--seed"])
+def test_an_option_that_is_no_number_is_told(option: str) -> None:
+    command = [sys.executable, "-m", "benchmarks", "grading", option, "many"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 64
+    assert f"{option} takes a number" in done.stderr
 
 
 def test_a_benchmark_that_is_not_there_is_told() -> None:

@@ -196,6 +196,13 @@ def test_values_stand_side_by_side_where_students_have_the_check_and_nowhere_els
     assert {line.beside for line in run.lines if line.check != "test_double_worked_example"} == {""}
 
 
+@pytest.mark.parametrize("array", ["x * np.nan", "x - np.inf + np.inf", "0 * x / 0"])
+def test_a_nan_that_was_computed_is_not_blamed_on_unwritten_memory(graded: Grade, array: str) -> None:
+    message = line_of(graded(changed("return 2 * x", f"return {array}")), "test_double").message
+    assert "NaN where a finite number belongs" in message
+    assert "np.empty" not in message
+
+
 def test_a_known_mistake_is_named_with_its_hint(graded: Grade) -> None:
     line = line_of(graded(changed("return 2 * x", "return x + x + x")), "test_double")
     assert line.diagnosis == "tripled"

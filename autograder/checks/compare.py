@@ -16,6 +16,7 @@ from autograder.checks.patterns import pattern
 from autograder.checks.picture import Picture, picture
 from autograder.checks.tolerance import SINGLE_FACTOR, Tolerance, real, tolerance_for
 from autograder.errors import GraderError
+from autograder.sandbox.poison import is_unwritten
 from autograder.sandbox.wire import Foreign
 
 Array = np.ndarray | torch.Tensor
@@ -249,7 +250,7 @@ def _finite_rung(got: np.ndarray, expected: np.ndarray, what: str) -> Mismatch |
     if not bad.any():
         return None
     word = "NaN" if np.isnan(got[bad]).any() else "infinite"
-    unwritten = "; memory from np.empty or torch.empty holds NaN until it is written" if word == "NaN" else ""
+    unwritten = "; memory from np.empty or torch.empty holds NaN until it is written" if is_unwritten(got[bad]) else ""
     text = f"{what}: {_count(bad)} {word} where a finite number belongs{_place(bad, ', first at')}{unwritten}"
     return Mismatch("finite", text, bad, (got, expected), what)
 

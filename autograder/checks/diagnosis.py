@@ -1,29 +1,40 @@
-"""Which known mistake gives the same answer? The requests of a failed check, answered again by each of the task's
-mistakes."""
+"""Which known mistakes give the same answer? The requests of a failed check, answered again by the reference with each
+mistake in it, and by pairs of them."""
 
 import linecache
+import signal
 import sys
 import time
 import types
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from types import ModuleType
-from typing import Any, Protocol
-
-import numpy as np
-import torch
+from itertools import combinations
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Protocol
 
 from autograder.assignment import Assignment, Mistake, load_mistakes, mistaken_source
-from autograder.checks.compare import Closeness, as_numpy, compare
+from autograder.checks.compare import as_numpy
 from autograder.checks.door import Door
+from autograder.checks.failure import Raised
+from autograder.checks.leaves import Leaves, Place, Same, closely, differing, leaves, with_dtypes
 from autograder.checks.runner import Answer, LocalRunner
+from autograder.checks.slips import asserted
 from autograder.errors import GraderError
 from autograder.proof import structure
 from autograder.proof.recording import Recording
 from autograder.sandbox.steps import Request
 from autograder.sandbox.wire import arrays_in
 
-SECONDS = 5.0  # for one check: a hint must never eat the time of the checks
+SECONDS = 5.0  # of the processor, for one check: a hint must never eat the time of the checks
+MORE_SECONDS = 1.0  # from the beginning, after which no others are tried where one has been found
+PAIR_SECONDS = 1.5  # besides, for two mistakes at once
+ALL_PAIRS_SECONDS = 8.0  # and for those of all checks of a submission
+AND = " + "  # between the names of mistakes that are made together
+NOWHERE: Place = ("nowhere",)
+BOTH = "Two mistakes at once give this answer. {} And: {}"
 
 
 def module_from_source(name: str, source: str, filename: str) -> ModuleType:
@@ -36,6 +47,30 @@ def module_from_source(name: str, source: str, filename: str) -> ModuleType:
     return module
 
 
+class Over(BaseException):
+    """The time for something is over. No `except Exception` on the way is to stop it."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[Callable[[], float]]:
+    """Leave the block after so much of the processor's time, whatever it does: two mistakes together may loop. Gives
+    what tells how much is left."""
+    started = time.process_time()
+
+    def over(_: int, frame: FrameType | None) -> None:
+        raise Over
+
+    before = signal.signal(signal.SIGPROF, over)
+    try:
+        signal.setitimer(signal.ITIMER_PROF, max(seconds, 0.01))
+        yield lambda: max(0.0, seconds - (time.process_time() - started))
+    except Over:
+        pass
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
 class Diagnoses(Protocol):
     """Anything that knows known mistakes by their answers."""
 
@@ -44,42 +79,118 @@ class Diagnoses(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """One mistake that gives a failed check's answers, or two that do together; or one that gives them in part."""
+
+    mistakes: tuple[Mistake, ...]
+    partly: bool = False
+
+    def told(self) -> Mistake:
+        """What the student hears."""
+        first, *others = self.mistakes
+        if not others:
+            return first
+        edits = tuple(edit for mistake in self.mistakes for edit in mistake.edits)
+        name = AND.join(mistake.name for mistake in self.mistakes)
+        return Mistake(name, first.task, edits, BOTH.format(first.hint, others[0].hint), ())
+
+
 @dataclass
 class Diagnosis:
-    """The known mistakes of an assignment, made into modules when first needed."""
+    """The known mistakes of an assignment, made into modules when first needed.
+
+    Attributes:
+        found: by check, all that explains its failure, the likeliest first.
+    """
 
     assignment: Assignment
     helpers: ModuleType | None = None
+    found: dict[str, list[Explanation]] = field(default_factory=dict)
     _modules: dict[str, ModuleType] = field(default_factory=dict)
     _mistakes: tuple[Mistake, ...] | None = None
+    _for_pairs: float = ALL_PAIRS_SECONDS
 
     def of(self, task: str | None, student: Door, reference: Door | None, by_dtype: bool = False) -> Mistake | None:
-        """The first known mistake of a task that answers every request of a failed check as the student did.
+        """The known mistake that answers every request of a failed check as the student did; or else two that do
+        together; or else one that gives what is wrong first, and gets nothing wrong that the student has right.
 
         At least one of these answers must differ from the reference's: agreement on what is right shows nothing.
 
         Args:
-            task: whose mistakes to try, None for all.
-            student: the log of a failed check.
+            task: whose mistakes to try where the check has no name, None for all.
+            student: the log of a failed check, and the check's name: only mistakes that say they lose it are tried.
             reference: answers what is right; without it nothing is found.
-            by_dtype: whether the dtype is what differs, not the values.
+            by_dtype: whether dtypes count.
         """
-        if reference is None:
+        if reference is None or not student.log:
             return None
-        started = time.monotonic()
-        expected = [read_answer(request, reference.runner.answer(request)) for request, _ in student.log]
-        for mistake in self._of_task(task):
-            if time.monotonic() - started > SECONDS:
-                return None
-            runner = LocalRunner(self.module(mistake), self.helpers)
-            if _explains(runner, student.log, expected, _dtypes if by_dtype else _closely):
-                return mistake
-        return None
+        failure = Failure.of(student, reference, with_dtypes if by_dtype else closely)
+        found = self._explanations(failure, self._candidates(task, student.check))
+        self.found[student.check] = found
+        return found[0].told() if found else None
 
-    def _of_task(self, task: str | None) -> Iterable[Mistake]:
+    def settled(self, passed: Collection[str]) -> dict[str, Mistake | None]:
+        """What is told of each check when all have run: where several mistakes give the same answers, the one that
+        explains the most checks, and loses none of those that passed. One that is only recognised in part must lose
+        none of these at all.
+
+        Args:
+            passed: names of checks that did.
+        """
+        explained = [{mistake for each in found for mistake in each.mistakes} for found in self.found.values()]
+        votes = Counter(mistake for mistakes in explained for mistake in mistakes)
+
+        def contradicted(explanation: Explanation) -> int:
+            return sum(check in passed for mistake in explanation.mistakes for check in mistake.fails)
+
+        best = dict[str, Explanation]()
+        for check, found in self.found.items():
+            left = [each for each in found if not (each.partly and contradicted(each))]
+            if left:
+                best[check] = min(
+                    left, key=lambda each: (contradicted(each), -min(map(votes.__getitem__, each.mistakes)))
+                )
+        alone = {each.mistakes[0] for each in best.values() if len(each.mistakes) == 1}
+        told = {
+            check: each.mistakes[0] if alone.issuperset(each.mistakes) else each.told() for check, each in best.items()
+        }
+        return {check: told.get(check) for check, found in self.found.items() if found}
+
+    def _explanations(self, failure: "Failure", candidates: list[Mistake]) -> list[Explanation]:
+        """The likeliest first: mistakes alone, or else pairs, or else those that give what is wrong first."""
+        tried = dict[Mistake, Likeness]()
+        with within(SECONDS) as left:
+            for mistake in candidates:
+                if any(likeness.whole for likeness in tried.values()) and left() < SECONDS - MORE_SECONDS:
+                    break
+                tried[mistake] = failure.likeness(LocalRunner(self.module(mistake), self.helpers))
+        alone = [Explanation((mistake,)) for mistake, likeness in tried.items() if likeness.whole]
+        likely = [mistake for mistake, likeness in tried.items() if likeness.possible]
+        likely.sort(key=lambda mistake: not tried[mistake].shown)  # of two at once the one that the message is about
+        partly = sorted((mistake for mistake in likely if tried[mistake].shown), key=lambda each: tried[each].beyond)
+        return alone or self._pairs(failure, likely) or [Explanation((mistake,), partly=True) for mistake in partly]
+
+    def _pairs(self, failure: "Failure", likely: list[Mistake]) -> list[Explanation]:
+        found, seconds = list[Explanation](), min(PAIR_SECONDS, self._for_pairs)
+        with within(seconds) as left:
+            for explanation in map(Explanation, combinations(likely, 2)):
+                try:
+                    runner = LocalRunner(self.module(explanation.told()), self.helpers)
+                except GraderError:  # they change the same words, or do not run together
+                    continue
+                if failure.likeness(runner).whole:
+                    found.append(explanation)
+        self._for_pairs -= seconds - left()
+        return found
+
+    def _candidates(self, task: str | None, check: str) -> list[Mistake]:
+        """Those recognised before first, then the task's own."""
         if self._mistakes is None:
             self._mistakes = load_mistakes(self.assignment)
-        return [mistake for mistake in self._mistakes if task is None or mistake.task == task]
+        known = {mistake for found in self.found.values() for each in found[:1] for mistake in each.mistakes}
+        asked = [mistake for mistake in self._mistakes if _concerns(mistake, task, check)]
+        return sorted(asked, key=lambda mistake: (mistake not in known, mistake.task != task))
 
     def module(self, mistake: Mistake) -> ModuleType:
         """The reference with the mistake in it.
@@ -100,16 +211,94 @@ class Diagnosis:
         return self._modules[mistake.name]
 
 
-def _explains(
-    runner: LocalRunner, log: list[tuple[Request, Answer]], expected: list[Answer], same: Callable[[Any, Any], bool]
-) -> bool:
-    telling = False
-    for (request, got), right in zip(log, expected, strict=True):
-        wrong = read_answer(request, runner.answer(request))
-        if not _same(got, wrong, same):
-            return False
-        telling = telling or not _same(wrong, right, same)
-    return telling
+def _concerns(mistake: Mistake, task: str | None, check: str) -> bool:
+    if check:
+        return check in mistake.fails or check in mistake.may_fail
+    return task is None or mistake.task == task
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How a mistake's answers resemble a student's.
+
+    Attributes:
+        possible: something is wrong, and nothing that the student has right.
+        whole: besides, all that the student has wrong is wrong in the same way.
+        shown: besides, what is wrong first in the last answer, which the message is about, is wrong in the same way.
+        beyond: in how many places something is wrong in another way than the student's.
+    """
+
+    possible: bool = False
+    whole: bool = False
+    shown: bool = False
+    beyond: int = 0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, what came back, what is right, and where these differ."""
+
+    request: Request
+    got: Leaves
+    right: Leaves
+    wrong: dict[Place, None]
+
+    @property
+    def first(self) -> Place:
+        """Where it is wrong first, what the check's message is about; nowhere where nothing is."""
+        return next(iter(self.wrong), NOWHERE)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """All that a failed check asked, the last first: most mistakes differ there already."""
+
+    asked: tuple[Asked, ...]
+    same: Same
+
+    @classmethod
+    def of(cls, student: Door, reference: Door, same: Same) -> "Failure":
+        """From what a check asked the student."""
+        asked = []
+        for request, answer in reversed(student.log):
+            got = _leaves(request, answer, student.source)
+            right = _leaves(request, reference.runner.answer(request), reference.source)
+            asked.append(Asked(request, got, right, differing(got, right, same)))
+        return cls(tuple(asked), same)
+
+    def likeness(self, runner: LocalRunner) -> Likeness:
+        """How what answers resembles the student."""
+        telling, whole, shown, beyond, last = False, True, False, 0, self.asked[0]
+        for asked in self.asked:
+            mistaken = _leaves(asked.request, runner.answer(asked.request), Path(str(runner.module.__file__)))
+            off = differing(mistaken, asked.right, self.same)
+            if not off.keys() <= asked.wrong.keys() or (asked is last and asked.wrong and not off):
+                return Likeness()
+            explained = [path for path in off if self._same_at(path, asked.got, mistaken)]
+            if asked is last:
+                shown = asked.first in explained and _tells(asked.got.get(asked.first))
+            telling, whole = telling or bool(off), whole and len(explained) == len(asked.wrong)
+            beyond += len(off) - len(explained)
+        return Likeness(telling, telling and whole, shown, beyond)
+
+    def _same_at(self, path: Place, got: Leaves, mistaken: Leaves) -> bool:
+        """Whether there is the same at a place in both, or nothing in both."""
+        if path not in got or path not in mistaken:
+            return path not in got and path not in mistaken
+        return self.same(got[path], mistaken[path])
+
+
+def _leaves(request: Request, answer: Answer, source: Path) -> Leaves:
+    """Of an answer, as it is compared: a failed assertion by what it asserts."""
+    if answer.raised is not None:
+        return leaves(replace(answer, raised=asserted(answer.raised, source)))
+    return leaves(read_answer(request, answer))
+
+
+def _tells(leaf: object) -> bool:
+    """Whether two mistakes would hardly give this by chance, as they may a truth value or a small number."""
+    numbers = list(arrays_in(leaf))
+    return isinstance(leaf, float | Raised) or any(as_numpy(item).size > 1 for item in numbers)
 
 
 def read_answer(request: Request, answer: Answer) -> Answer:
@@ -119,44 +308,3 @@ def read_answer(request: Request, answer: Answer) -> Answer:
     recording = Recording.read(answer.value["recording"])
     found = structure.read(recording, answer.value["held"], request.options["images"])
     return replace(answer, value=found.summary())
-
-
-def _same(first: Answer, second: Answer, same: Callable[[Any, Any], bool]) -> bool:
-    if first.raised is not None and second.raised is not None:
-        return (first.raised.type, first.raised.message) == (second.raised.type, second.raised.message)
-    return first.ok and second.ok and same(first.value, second.value)
-
-
-def answers_alike(first: Answer, second: Answer) -> bool:
-    """Whether two answers are the same within tolerance."""
-    return _same(first, second, _closely)
-
-
-def _closely(first: Any, second: Any) -> bool:
-    """Equal within tolerance where both are finite, NaN and infinities in the same places."""
-    close = Closeness(gradient=True)
-    mine, theirs = _finite(first), _finite(second)
-    if compare(mine, theirs, "", close) is not None or compare(theirs, mine, "", close) is not None:
-        return False
-    return all(map(np.array_equal, _breaks(first), _breaks(second)))
-
-
-def _breaks(value: Any) -> list[np.ndarray]:
-    """Where an answer breaks, and how: 1 for NaN, 2 and 3 for the infinities, array by array."""
-    floats = [as_numpy(item) for item in arrays_in(value) if as_numpy(item).dtype.kind == "f"]
-    return [np.isnan(item) + 2 * np.isposinf(item) + 3 * np.isneginf(item) for item in floats]
-
-
-def _finite(value: Any) -> Any:
-    """The same with 0 where it breaks."""
-    if isinstance(value, np.ndarray | torch.Tensor | np.generic | float):
-        plain = as_numpy(value)
-        return np.nan_to_num(plain, nan=0.0, posinf=0.0, neginf=0.0) if plain.dtype.kind == "f" else plain
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return type(value)(map(_finite, value)) if isinstance(value, list | tuple) else value
-
-
-def _dtypes(first: Any, second: Any) -> bool:
-    """Equal dtypes, array by array."""
-    return [as_numpy(item).dtype for item in arrays_in(first)] == [as_numpy(item).dtype for item in arrays_in(second)]

@@ -11,15 +11,17 @@ import numpy as np
 import torch
 
 from autograder.assignment import Assignment
+from autograder.checks.compare import as_numpy
 from autograder.checks.draw import Draw
 from autograder.checks.failure import Raised
 from autograder.checks.helper import helper
 from autograder.checks.runner import Answer, Runner, explain
 from autograder.errors import GraderError
 from autograder.sandbox.steps import PAIRS, Request
-from autograder.sandbox.wire import Seeded
+from autograder.sandbox.wire import Seeded, arrays_in
 
 GRADIENT = "the gradient with respect to"
+NOTHING_WRITTEN = "Every gradient that came back is 0: nothing is written into any of them yet."
 INNER = ("seed", "state")  # arguments of helpers that say nothing to a student
 
 
@@ -36,6 +38,7 @@ class Door:
         task: of the check; what it forbids is absent from helpers too.
         log: every request and its answer.
         notes: what the student should hear although it costs nothing.
+        check: the check's name.
     """
 
     assignment: Assignment
@@ -46,6 +49,7 @@ class Door:
     log: list[tuple[Request, Answer]] = field(default_factory=list)
     task: str | None = None
     notes: list[str] = field(default_factory=list)
+    check: str = ""
 
     def note(self, text: str) -> None:
         """Something that the student should hear although it costs nothing."""
@@ -59,6 +63,16 @@ class Door:
             if names := ", ".join(self.parameter(request, name) for name in answer.mutated if name in sent):
                 return f"Note: your code writes into its argument {names}. The caller still needs it: work on a copy."
         return ""
+
+    def unwritten_note(self, part: str) -> str:
+        """Of a wrong gradient of a hand-written backward, where every gradient that came back is 0, as it was made;
+        else nothing."""
+        if not self.log or self.log[-1][0].step not in PAIRS or not self.is_gradient(self.log[-1][0], part):
+            return ""
+        value = self.log[-1][1].value
+        pairs = [pair for pair in (value if isinstance(value, list) else [value]) if isinstance(pair, dict)]
+        gradients = [item for pair in pairs for item in arrays_in(pair.get("gradients"))]
+        return NOTHING_WRITTEN if gradients and not any(map(np.any, map(as_numpy, gradients))) else ""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

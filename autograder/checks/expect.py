@@ -11,7 +11,7 @@ from autograder.checks.beside import beside
 from autograder.checks.compare import SINGLE_NOTE, Closeness, as_numpy, compare, kind_of, slips
 from autograder.checks.door import Door
 from autograder.checks.failure import CheckFailed
-from autograder.checks.picture import picture
+from autograder.checks.picture import Picture, picture
 from autograder.checks.tolerance import Tolerance
 
 UNLIKELY = 1e-12  # to either side: a right answer fails one check in a thousand million, with hundreds of shares in it
@@ -42,19 +42,16 @@ class Expect:
     def array(self, got: Any, shape: tuple[int, ...], what: str = "the result") -> Any:
         """A finite, real array or tensor of this shape; returned as it is."""
         if not isinstance(got, np.ndarray | torch.Tensor):
-            raise CheckFailed(f"{what} should be an array, and is {kind_of(got)}", rung="type", call=self._call())
+            raise self._failed(f"{what} should be an array, and is {kind_of(got)}", "type", what)
         if tuple(got.shape) != tuple(shape):
-            text = f"{what} has shape {tuple(got.shape)}; it should be {tuple(shape)}"
-            raise CheckFailed(text, rung="shape", call=self._call())
+            raise self._failed(f"{what} has shape {tuple(got.shape)}; it should be {tuple(shape)}", "shape", what)
         numbers = as_numpy(got)
         if numbers.dtype.kind == "c":
-            raise CheckFailed(
-                f"{what} holds complex numbers; it should hold real ones", rung="dtype", call=self._call()
-            )
+            raise self._failed(f"{what} holds complex numbers; it should hold real ones", "dtype", what)
         bad = ~np.isfinite(numbers) if numbers.dtype.kind == "f" else np.zeros(numbers.shape, bool)
         if bad.any():
             text = f"{what}: {int(bad.sum())} of {numbers.size} values are NaN or infinite"
-            raise CheckFailed(text, rung="finite", call=self._call(what), picture=picture(what, numbers, numbers, bad))
+            raise self._failed(text, "finite", what, picture(what, numbers, numbers, bad))
         return got
 
     def number(self, got: Any, what: str = "the result") -> float:
@@ -63,15 +60,15 @@ class Expect:
             got.item() if isinstance(got, np.ndarray | np.generic | torch.Tensor) and tuple(got.shape) == () else got
         )
         if isinstance(plain, bool) or not isinstance(plain, int | float):
-            raise CheckFailed(f"{what} should be one number, and is {kind_of(got)}", rung="type", call=self._call())
+            raise self._failed(f"{what} should be one number, and is {kind_of(got)}", "type", what)
         if not math.isfinite(plain):
-            raise CheckFailed(f"{what} is {plain}, and should be finite", rung="finite", call=self._call())
+            raise self._failed(f"{what} is {plain}, and should be finite", "finite", what)
         return float(plain)
 
     def true(self, condition: Any, message: str) -> None:
-        """A property holds; the message says what should have."""
+        """A property holds; the message says what should have, beginning with the value that it is about."""
         if not bool(condition):
-            raise CheckFailed(message, rung="property", call=self._call())
+            raise self._failed(message, "property", message)
 
     def share(self, seen: int, of: int, p: float, message: str) -> None:
         """Something of probability p was seen as often as chance allows: of independent draws, so few or so many have
@@ -79,6 +76,9 @@ class Expect:
         from scipy.special import bdtr, bdtrc  # not there on every student's machine
 
         self.true(min(bdtr(seen, of, p), bdtrc(seen - 1, of, p)) > UNLIKELY, message)
+
+    def _failed(self, text: str, rung: str, part: str, shown: Picture | None = None) -> CheckFailed:
+        return CheckFailed(text, rung=rung, call=self._call(part), picture=shown, part=part)
 
     def _call(self, part: str = "") -> str:
         return self.student.describe(self.student.log[-1][0], part=part) if self.student.log else ""

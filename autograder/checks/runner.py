@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from autograder.checks.failure import CheckFailed, Raised
+from autograder.checks.slips import slip
 from autograder.sandbox import wire
 from autograder.sandbox.absence import TORCH
 from autograder.sandbox.limits import WorkerLost
@@ -174,7 +175,7 @@ def skipped_note(answer: Answer, source: Path) -> str:
 
 def _told(raised: Raised, source: Path) -> str:
     text = f"{raised.type}: {raised.message}" if raised.message else raised.type
-    told = _advice_on(raised, source) or advice(raised.type, raised.message)
+    told = _advice_on(raised, source) or advice(raised.type, raised.message) or slip(raised, source)
     return f"{text}{place(raised, source)}{told}"
 
 

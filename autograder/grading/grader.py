@@ -134,7 +134,7 @@ class Grading:
             seed=self.job.seed,
             deadline=deadline,
             source=sources.path,
-            diagnosis=Diagnosis(assignment, helpers),
+            diagnosis=(diagnosis := Diagnosis(assignment, helpers)),
             prover=lambda: Prover(self.sandbox, at_size),
             device=self.job.device,
             large=self._large(sources, deadline) if self.job.device or self.job.recordings else None,
@@ -143,6 +143,7 @@ class Grading:
         plugin = ChecksPlugin(world, self._report, self.job.select)
         watches = watch(deadline, limits.call_seconds)
         run_pytest(plugin, assignment.folder, check_files(assignment), more=watches)
+        self._settle(diagnosis)
         for task, message in plugin.void.items():
             self.emit({"event": "void", "task": task, "message": message})
         for node, problem in plugin.problems.items():
@@ -171,6 +172,13 @@ class Grading:
         ended.append(case)
         if len(ended) == cases:
             self.emit({"event": "line", "name": name, **merged(ended)})
+
+    def _settle(self, diagnosis: Diagnosis) -> None:
+        """Where several known mistakes give the same answers to a check, the other checks decide which one is told."""
+        passed = {name for name, cases in self.lines.items() if all(case.outcome == "passed" for case in cases)}
+        for name, mistake in diagnosis.settled(passed).items():
+            told = (mistake.name, mistake.hint) if mistake else (None, None)
+            self.emit({"event": "diagnosis", "name": name, "diagnosis": told[0], "hint": told[1]})
 
 
 class Nobody:

@@ -194,6 +194,8 @@ class _Grading:
             self.facts = event | {"confinement": event["confinement"] | stamp}
         elif kind == "line":
             self._line(event)
+        elif kind == "diagnosis":
+            self._settle(event)
         elif kind == "note":
             self.notes.append(event["message"])
         elif kind == "void":
@@ -216,6 +218,12 @@ class _Grading:
         if event.get("leaderboard"):
             self.standings.append(Standing(*event["leaderboard"]))
         self.progress(line)
+
+    def _settle(self, event: dict[str, Any]) -> None:
+        """Another known mistake explains a line better, or none does, now that all have run."""
+        line = self.lines.get(event["name"])
+        if line is not None and line.diagnosis:
+            self.lines[event["name"]] = replace(line, diagnosis=event["diagnosis"], hint=event["hint"])
 
     def _made(self, facts: CheckFacts, outcome: Outcome, message: str, event: dict[str, Any]) -> Line:
         score = event.get("score")

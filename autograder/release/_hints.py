@@ -17,8 +17,9 @@ import pytest
 
 from autograder.assignment import Assignment, load_mistakes, points
 from autograder.checks import Answer, Door, LocalRunner, module_from_source
-from autograder.checks.diagnosis import Diagnosis, answers_alike, read_answer
+from autograder.checks.diagnosis import Diagnosis, read_answer
 from autograder.checks.given import at_hand
+from autograder.checks.leaves import alike
 from autograder.errors import GraderError
 from autograder.local.checks import FOREVER, SEED
 from autograder.local.hints import keys, locked, tag
@@ -61,7 +62,7 @@ def _telling(door: Door, runner: LocalRunner) -> Iterator[bytes]:
     answers, differ = list[Answer](), False
     for request, right in door.log:
         answers.append(read_answer(request, runner.answer(request)))
-        differ = differ or not answers_alike(answers[-1], right)
+        differ = differ or not alike(answers[-1], right)
         if differ:
             close = keys([right for _, right in door.log[: len(answers)]])  # too near to the right ones to be told
             yield from (key for key in keys(answers) if key not in close)

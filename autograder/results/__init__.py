@@ -4,7 +4,7 @@
 is not known here.
 """
 
-from autograder.results._causes import cause_of
+from autograder.results._causes import cause_of, causes
 from autograder.results._file import FILE_NAME, load_results, write_results
 from autograder.results._gradescope import to_gradescope
 from autograder.results._model import Line, Outcome, Run, Standing, merged, shown
@@ -18,6 +18,7 @@ __all__ = [
     "Standing",
     "are_points",
     "cause_of",
+    "causes",
     "load_results",
     "merged",
     "opening",

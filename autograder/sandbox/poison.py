@@ -1,13 +1,23 @@
 """Uninitialised memory filled with NaN, so that an entry nobody wrote shows, instead of the zeros that happen to lie
-there."""
+there. It is a NaN of its own, whose bits arithmetic mostly passes on, so that it can be told from computed ones."""
 
 import functools
+import struct
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils._device import _device_constructors
+
+BITS = 0x7FF8_DEAD_0000_0000  # of a float64; so many are 0 at the end that a float32 holds the others
+UNWRITTEN = struct.unpack("<d", struct.pack("<Q", BITS))[0]
+
+
+def is_unwritten(array: np.ndarray) -> bool:
+    """Whether any NaN among floating numbers comes from memory that was never written."""
+    wide = np.asarray(array.real, dtype=np.float64, order="C")
+    return bool((wide.view(np.uint64) == BITS).any())
 
 
 def poison() -> None:
@@ -37,7 +47,7 @@ def _filled(make: Callable[..., Any], fill: Callable[[Any], None]) -> Callable[.
 
 def _fill_array(array: np.ndarray) -> None:
     if array.dtype.kind in "fc":
-        array.fill(np.nan)
+        array.fill(UNWRITTEN)
     elif array.dtype.kind in "iu":
         array.fill(np.iinfo(array.dtype).max)
 
@@ -47,6 +57,6 @@ def _fill_tensor(tensor: torch.Tensor) -> None:
         return
     with torch.no_grad():
         if tensor.is_floating_point() or tensor.is_complex():
-            tensor.fill_(float("nan"))
+            tensor.fill_(UNWRITTEN)
         elif tensor.dtype is not torch.bool:
             tensor.fill_(torch.iinfo(tensor.dtype).max)

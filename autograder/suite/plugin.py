@@ -70,8 +70,8 @@ class ChecksPlugin:
         world = self.world
         if self.runner is None:
             self.runner = world.large() if world.large and _needs_device(request.node) else world.student()
-        task = _task(request.node)
-        door = Door(world.assignment, self.runner, world.student_module, draw, world.source, task=task)
+        task, check = _task(request.node), check_name(request.node)
+        door = Door(world.assignment, self.runner, world.student_module, draw, world.source, task=task, check=check)
         request.node.stash[DOOR] = door
         return door
 
@@ -264,11 +264,13 @@ class ChecksPlugin:
         door = item.stash.get(DOOR, None)
         if error.evidence.rung == "forbidden" and (task := _task(item)) is not None:
             self.void.setdefault(task, str(error))  # nothing of the task counts, whatever else passes
+        unwritten = door.unwritten_note(error.evidence.part) if door else ""
+        knowable = error.evidence.rung not in UNDIAGNOSED and not unwritten
         return {
             "outcome": "failed",
-            "message": f"{error}\n{door.written_note() if door else ''}".rstrip("\n"),
+            "message": "\n".join(filter(None, (str(error), unwritten, door.written_note() if door else ""))),
             "rung": error.evidence.rung,
-            "diagnosis": self._diagnose(item, error.evidence.rung) if error.evidence.rung not in UNDIAGNOSED else None,
+            "diagnosis": self._diagnose(item, error.evidence.rung) if knowable else None,
             "picture": error.evidence.picture,
             "beside": error.evidence.beside if _is_public(item) else "",
             **vars(blame(door, error.evidence)),
