@@ -724,7 +724,12 @@ def test_a_save_runs_again_what_is_not_right_yet(folder: Path, watched: Callable
     file.write_text("def (:")
     assert "mini.py cannot be imported: SyntaxError" in watched("Waiting")
     file.write_text(REFERENCE.replace("return 2 * x", "return 4 * x"))
-    watched("Waiting")
+    assert "✓ 3.1" in watched("Waiting")
+    file.write_text(REFERENCE.replace("return 2 * x", "return 5 * x"))
+    assert "3.1" not in watched("Waiting"), "what was right is not run again while something else is wrong"
+    file.write_text(REFERENCE.replace("return x @ w", "return x.sum(1, keepdim=True)"))
+    told = watched("Waiting")
+    assert PASSED in told and "✗ 3.1" in told, "what mends one thing may break another"
     file.write_text(REFERENCE)
     told = watched("Waiting")
     assert PASSED in told

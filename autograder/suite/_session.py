@@ -43,7 +43,8 @@ def run_pytest(
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     sys.dont_write_bytecode = True
     chosen = ["-k", " or ".join(matching)] if matching else []
-    where = ["-c", os.devnull, "--rootdir", str(root), *chosen]
+    here = str(root)
+    where = ["-c", os.devnull, "--rootdir", here, "--confcutdir", here, *chosen]  # else all folders above are listed
     code = pytest.main([*PYTEST_OPTIONS, *where, *files], plugins=[plugin, *more])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         raise GraderError(f"pytest could not run the checks ({pytest.ExitCode(code).name.lower()}): {plugin.problems}")
