@@ -44,12 +44,14 @@ class Case:
         told: what its hints claim.
         first: what the cause claims that the feedback tells first.
         shows: whether a check was lost that could have named one.
+        fault: why it was not graded; empty where it was.
     """
 
     made: tuple[Mistake, ...]
     told: tuple[Claim, ...]
     first: tuple[Claim, ...]
     shows: bool
+    fault: str = ""
 
     @property
     def is_named(self) -> bool:
@@ -84,6 +86,8 @@ def main(names: Sequence[str]) -> None:
     told = []
     for name in names:
         for kind, cases in graded(load_assignment(name)):
+            told += [f"- {name}, not graded ({case.fault}): {case}" for case in cases if case.fault]
+            cases = [case for case in cases if case.shows and not case.fault]
             named, first, wrong = (
                 sum(getattr(case, what) for case in cases) for what in ("is_named", "is_first", "misleads")
             )
@@ -104,8 +108,7 @@ def graded(assignment: Assignment) -> Iterator[tuple[str, list[Case]]]:
     with Engine(preload=assignment.preload) as engine:
         grader = Grader(assignment, engine, Reach(assignment))
         for kind, made in zip(KINDS, drawn(assignment), strict=True):
-            cases = [grader.case(mistakes) for mistakes in made]
-            yield kind, [case for case in cases if case.shows]
+            yield kind, [grader.case(mistakes) for mistakes in made]
 
 
 def drawn(assignment: Assignment) -> list[list[tuple[Mistake, ...]]]:
@@ -158,7 +161,8 @@ class Grader:
         run = self.run(source_of(self.assignment, mistakes), tuple(sorted(asked)))
         lost = [line for line in run.lines if line.outcome is Outcome.FAILED and line.rung not in UNDIAGNOSED]
         told = [self._claims(cause.lines) for cause in causes(run.lines)]
-        return Case(mistakes, tuple(dict.fromkeys(chain(*told))), told[0] if told else (), bool(lost))
+        fault = "" if run.status == "graded" else run.reason or run.status
+        return Case(mistakes, tuple(dict.fromkeys(chain(*told))), told[0] if told else (), bool(lost), fault)
 
     def _claims(self, lines: Iterable[Line]) -> tuple[Claim, ...]:
         known = {mistake.name: mistake for mistake in load_mistakes(self.assignment)}

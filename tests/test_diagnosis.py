@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from autograder.assignment import load_assignment
+from autograder.checks.diagnosis import within
 from autograder.grading import Engine, Options, grade
 from autograder.results import Line
 
@@ -143,6 +144,20 @@ def test_of_mistakes_that_nobody_can_tell_apart_all_are_told(told: Told) -> None
 def test_of_mistakes_that_answer_alike_none_is_told_that_loses_what_passed(told: Told) -> None:
     lines = told((DOUBLE, "return x + x + x if x.flat[0] == 1 else 2 * x"))
     assert lines["test_double_worked_example"].diagnosis == "tripled-after-one"
+
+
+def test_a_search_that_loops_is_ended_whatever_it_catches() -> None:
+    begun = []
+
+    def loop(left: Callable[[], float]) -> None:
+        while True:
+            try:
+                begun.append(left())
+            except Exception:  # as what answers does
+                continue
+
+    within(0.05, loop)
+    assert begun[0] > 0 >= begun[-1] - 0.05
 
 
 # As students write it ---------------------------------------------------------------------------------------------

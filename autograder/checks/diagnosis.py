@@ -7,10 +7,10 @@ import sys
 import time
 import types
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
-from itertools import chain, combinations, product
+from functools import partial
+from itertools import combinations, product
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Protocol
@@ -31,7 +31,7 @@ from autograder.sandbox.wire import arrays_in
 SECONDS = 5.0  # of the processor, for one check: a hint must never eat the time of the checks
 MORE_SECONDS = 1.0  # from the beginning, after which no others are tried where one has been found
 PAIR_SECONDS = 1.5  # besides, for two mistakes at once
-ALL_PAIRS_SECONDS = 8.0  # and for those of all checks of a submission
+ALL_PAIRS_SECONDS = 5.0  # and for those of all checks of a submission
 AND = " + "  # between the names of mistakes that are made together
 EITHER = " / "  # between the names of mistakes that answer alike
 MOST = 3  # of these are told
@@ -53,24 +53,35 @@ class Over(BaseException):
     """The time for something is over. No `except Exception` on the way is to stop it."""
 
 
-@contextmanager
-def within(seconds: float) -> Iterator[Callable[[], float]]:
-    """Leave the block after so much of the processor's time, whatever it does: two mistakes together may loop. Gives
-    what tells how much is left."""
-    started = time.process_time()
+def within(seconds: float, work: Callable[[Callable[[], float]], None]) -> float:
+    """Do some work and end it after so much of the processor's time, whatever it does: two mistakes together may loop.
+
+    Args:
+        seconds: for it.
+        work: is handed what tells how much is left.
+
+    Returns:
+        How much it took.
+    """
+    started, armed = time.process_time(), True
 
     def over(_: int, frame: FrameType | None) -> None:
-        raise Over
+        if armed:
+            raise Over
 
     before = signal.signal(signal.SIGPROF, over)
     try:
         signal.setitimer(signal.ITIMER_PROF, max(seconds, 0.01))
-        yield lambda: max(0.0, seconds - (time.process_time() - started))
+        try:
+            work(lambda: seconds - (time.process_time() - started))
+        finally:
+            armed = False  # what is raised before this line is done is caught below
     except Over:
         pass
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+    return time.process_time() - started
 
 
 class Diagnoses(Protocol):
@@ -160,11 +171,14 @@ class Diagnosis:
     def _explanations(self, failure: "Failure", candidates: list[Mistake], others: list[Mistake]) -> list[Explanation]:
         """The likeliest first: mistakes alone, or else pairs, or else those that give what is wrong first."""
         tried = dict[Mistake, Likeness]()
-        with within(SECONDS) as left:
+
+        def each(left: Callable[[], float]) -> None:
             for mistake in candidates:
-                if any(likeness.whole for likeness in tried.values()) and left() < SECONDS - MORE_SECONDS:
-                    break
+                if left() < SECONDS - MORE_SECONDS and any(likeness.whole for likeness in tried.values()):
+                    return
                 tried[mistake] = failure.likeness(LocalRunner(self.module(mistake), self.helpers))
+
+        within(SECONDS, each)
         alone = [Explanation((mistake,)) for mistake, likeness in tried.items() if likeness.whole]
         likely = [mistake for mistake, likeness in tried.items() if likeness.possible]
         likely.sort(key=lambda mistake: not tried[mistake].shown)  # of two at once the one that the message is about
@@ -175,18 +189,21 @@ class Diagnosis:
 
     def _pairs(self, failure: "Failure", likely: list[Mistake], others: list[Mistake]) -> list[Explanation]:
         """Two of the likely ones, or else one of them and one that alone would not show."""
-        found, seconds = list[Explanation](), min(PAIR_SECONDS, self._for_pairs)
-        with within(seconds) as left:
-            for explanation in map(Explanation, chain(combinations(likely, 2), product(likely, others))):
-                if found and not set(explanation.mistakes) <= set(likely):
-                    break
+        found = list[Explanation]()
+
+        def each(pairs: Iterable[tuple[Mistake, ...]], left: Callable[[], float]) -> None:
+            for explanation in map(Explanation, pairs):
                 try:
                     runner = LocalRunner(self.module(explanation.told()), self.helpers)
                 except GraderError:  # they change the same words, or do not run together
                     continue
                 if failure.likeness(runner).whole:
                     found.append(explanation)
-        self._for_pairs -= seconds - left()
+
+        for pairs in (combinations(likely, 2), product(likely, others)):
+            if not found and self._for_pairs > 0:
+                seconds = min(PAIR_SECONDS, self._for_pairs)
+                self._for_pairs -= within(seconds, partial(each, pairs))
         return found
 
     def _candidates(self, task: str | None, check: str) -> tuple[list[Mistake], list[Mistake]]:
