@@ -17,7 +17,7 @@ from rich.table import Table
 
 from autograder.assignment import Assignment, Mistake, load_assignment, load_mistakes, mistaken_source, points
 from autograder.audit.reach import Reach
-from autograder.checks.diagnosis import AND
+from autograder.checks.diagnosis import AND, EITHER
 from autograder.errors import AuthoringError
 from autograder.grading import Engine, Options, grade
 from autograder.results import Line, Outcome, Run, causes
@@ -32,46 +32,46 @@ MEASURED = ("cost", "race", "quiz")  # kinds of checks that no known mistake is 
 KINDS = ("one mistake", "two, of two tasks", "two, in one task")
 
 
+Claim = tuple[Mistake, ...]  # one of these is in there, says a hint; mostly it is one alone
+
+
 @dataclass(frozen=True)
 class Case:
     """A submission with known mistakes, and what its feedback names. Mistakes of one hint are one to a student.
 
     Attributes:
         made: the mistakes in it.
-        named: mistakes that hints name.
-        first: those that the cause names which the feedback tells first.
+        told: what its hints claim.
+        first: what the cause claims that the feedback tells first.
         shows: whether a check was lost that could have named one.
+        fault: why it was not graded; empty where it was.
     """
 
     made: tuple[Mistake, ...]
-    named: tuple[Mistake, ...]
-    first: tuple[Mistake, ...]
+    told: tuple[Claim, ...]
+    first: tuple[Claim, ...]
     shows: bool
-
-    @property
-    def right(self) -> int:
-        """How many of its mistakes are named."""
-        return len(_hints(self.made) & _hints(self.named))
+    fault: str = ""
 
     @property
     def is_named(self) -> bool:
         """Whether as many are named as should be: of two in two tasks both, else one."""
-        apart = len({mistake.task for mistake in self.made})
-        return self.right >= min(apart, len(_hints(self.made)))
+        apart, made = len({mistake.task for mistake in self.made}), _hints(self.made)
+        return len(made & _hints(chain(*self.told))) >= min(apart, len(made))
 
     @property
     def is_first(self) -> bool:
         """Whether what the feedback tells first is one of its mistakes."""
-        return bool(_hints(self.made) & _hints(self.first))
+        return bool(_hints(self.made) & _hints(chain(*self.first)))
 
     @property
     def misleads(self) -> bool:
-        """Whether anything is named that is not in it."""
-        return not _hints(self.named) <= _hints(self.made)
+        """Whether a hint names what is not in it."""
+        return any(not _hints(claim) & _hints(self.made) for claim in self.told)
 
     def __str__(self) -> str:
-        made, named = (" and ".join(mistake.name for mistake in each) for each in (self.made, self.named))
-        return f"{made}: {named or 'nothing'}"
+        told = ", ".join(EITHER.join(mistake.name for mistake in claim) for claim in self.told)
+        return f"{' and '.join(mistake.name for mistake in self.made)}: {told or 'nothing'}"
 
 
 def _hints(mistakes: Iterable[Mistake]) -> set[str]:
@@ -86,6 +86,8 @@ def main(names: Sequence[str]) -> None:
     told = []
     for name in names:
         for kind, cases in graded(load_assignment(name)):
+            told += [f"- {name}, not graded ({case.fault}): {case}" for case in cases if case.fault]
+            cases = [case for case in cases if case.shows and not case.fault]
             named, first, wrong = (
                 sum(getattr(case, what) for case in cases) for what in ("is_named", "is_first", "misleads")
             )
@@ -106,8 +108,7 @@ def graded(assignment: Assignment) -> Iterator[tuple[str, list[Case]]]:
     with Engine(preload=assignment.preload) as engine:
         grader = Grader(assignment, engine, Reach(assignment))
         for kind, made in zip(KINDS, drawn(assignment), strict=True):
-            cases = [grader.case(mistakes) for mistakes in made]
-            yield kind, [case for case in cases if case.shows]
+            yield kind, [grader.case(mistakes) for mistakes in made]
 
 
 def drawn(assignment: Assignment) -> list[list[tuple[Mistake, ...]]]:
@@ -159,13 +160,14 @@ class Grader:
         asked = {name for mistake in mistakes for name in self.reach.of(mistake) if kinds[name] not in MEASURED}
         run = self.run(source_of(self.assignment, mistakes), tuple(sorted(asked)))
         lost = [line for line in run.lines if line.outcome is Outcome.FAILED and line.rung not in UNDIAGNOSED]
-        named = [self._named(cause.lines) for cause in causes(run.lines)]
-        return Case(mistakes, tuple(dict.fromkeys(chain(*named))), named[0] if named else (), bool(lost))
+        told = [self._claims(cause.lines) for cause in causes(run.lines)]
+        fault = "" if run.status == "graded" else run.reason or run.status
+        return Case(mistakes, tuple(dict.fromkeys(chain(*told))), told[0] if told else (), bool(lost), fault)
 
-    def _named(self, lines: Iterable[Line]) -> tuple[Mistake, ...]:
+    def _claims(self, lines: Iterable[Line]) -> tuple[Claim, ...]:
         known = {mistake.name: mistake for mistake in load_mistakes(self.assignment)}
-        names = [name for line in lines if line.diagnosis for name in line.diagnosis.split(AND)]
-        return tuple(map(known.__getitem__, names))
+        claims = [claim for line in lines if line.diagnosis for claim in line.diagnosis.split(AND)]
+        return tuple(tuple(map(known.__getitem__, claim.split(EITHER))) for claim in claims)
 
     def run(self, source: str, checks: tuple[str, ...]) -> Run:
         """Grade a file."""

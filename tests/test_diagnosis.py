@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from autograder.assignment import load_assignment
+from autograder.checks.diagnosis import within
 from autograder.grading import Engine, Options, grade
 from autograder.results import Line
 
@@ -36,6 +37,14 @@ task = "scale"
 find = "return x * w, (x, w)"
 replace = "return x * w + 1, (x, w)"
 hint = "Something is added to the product."
+fails = ["test_scale"]
+
+[[mistake]]
+name = "a-product-of-its-own"
+task = "scale"
+find = "return x * w, (x, w)"
+replace = "return (x / 2) * w, (x, w)"
+hint = "Only half of x is multiplied."
 fails = ["test_scale"]
 
 [[mistake]]
@@ -125,9 +134,30 @@ def test_of_mistakes_that_answer_alike_the_one_is_told_that_explains_all_checks(
     assert names == dict.fromkeys(("test_double_worked_example", "test_double", "test_keeps_float32"), "tripled")
 
 
+def test_of_mistakes_that_nobody_can_tell_apart_all_are_told(told: Told) -> None:
+    line = told((FORWARD, "return 0.5 * (x * w), (x, w)"))["test_scale"]
+    assert line.diagnosis == "a-product-of-its-own / halved"
+    assert line.hint is not None
+    assert line.hint.endswith("Only half of x is multiplied. Or: This is half of the product.")
+
+
 def test_of_mistakes_that_answer_alike_none_is_told_that_loses_what_passed(told: Told) -> None:
     lines = told((DOUBLE, "return x + x + x if x.flat[0] == 1 else 2 * x"))
     assert lines["test_double_worked_example"].diagnosis == "tripled-after-one"
+
+
+def test_a_search_that_loops_is_ended_whatever_it_catches() -> None:
+    begun = []
+
+    def loop(left: Callable[[], float]) -> None:
+        while True:
+            try:
+                begun.append(left())
+            except Exception:  # as what answers does
+                continue
+
+    within(0.05, loop)
+    assert begun[0] > 0 >= begun[-1] - 0.05
 
 
 # As students write it ---------------------------------------------------------------------------------------------
@@ -189,6 +219,18 @@ WRITTEN = {  # a function of conv's, as a loop, a check that it loses, and what 
         "    return _forward(x, w, b, stride=stride, padding=padding)",
         "test_conv2d_forward_example",
         "conv-windows-must-fit",
+    ),
+    "a rounded size": (
+        "def conv_output_size(n, kernel, stride=1, padding=0):\n"
+        "    return int(round((n + 2 * padding - kernel) / stride + 1))",
+        "test_conv_output_size",
+        "size-rounded",
+    ),
+    "another network": (
+        "_build = build_cnn\ndef build_cnn(name):\n    net = _build(name)\n"
+        "    return nn.Sequential(*net, nn.Softmax(dim=1)) if name == 'lenet' else net",
+        "test_lenet_step",
+        "lenet-ends-in-softmax",
     ),
     "softmax as it is written": (
         "def softmax_cross_entropy(logits, labels):\n    e = np.exp(logits)\n    p = e / e.sum(1, keepdims=True)\n"

@@ -7,10 +7,10 @@ import sys
 import time
 import types
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from functools import partial
+from itertools import combinations, product
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Protocol
@@ -31,8 +31,10 @@ from autograder.sandbox.wire import arrays_in
 SECONDS = 5.0  # of the processor, for one check: a hint must never eat the time of the checks
 MORE_SECONDS = 1.0  # from the beginning, after which no others are tried where one has been found
 PAIR_SECONDS = 1.5  # besides, for two mistakes at once
-ALL_PAIRS_SECONDS = 8.0  # and for those of all checks of a submission
+ALL_PAIRS_SECONDS = 5.0  # and for those of all checks of a submission
 AND = " + "  # between the names of mistakes that are made together
+EITHER = " / "  # between the names of mistakes that answer alike
+MOST = 3  # of these are told
 NOWHERE: Place = ("nowhere",)
 BOTH = "Two mistakes at once give this answer. {} And: {}"
 
@@ -51,24 +53,35 @@ class Over(BaseException):
     """The time for something is over. No `except Exception` on the way is to stop it."""
 
 
-@contextmanager
-def within(seconds: float) -> Iterator[Callable[[], float]]:
-    """Leave the block after so much of the processor's time, whatever it does: two mistakes together may loop. Gives
-    what tells how much is left."""
-    started = time.process_time()
+def within(seconds: float, work: Callable[[Callable[[], float]], None]) -> float:
+    """Do some work and end it after so much of the processor's time, whatever it does: two mistakes together may loop.
+
+    Args:
+        seconds: for it.
+        work: is handed what tells how much is left.
+
+    Returns:
+        How much it took.
+    """
+    started, armed = time.process_time(), True
 
     def over(_: int, frame: FrameType | None) -> None:
-        raise Over
+        if armed:
+            raise Over
 
     before = signal.signal(signal.SIGPROF, over)
     try:
         signal.setitimer(signal.ITIMER_PROF, max(seconds, 0.01))
-        yield lambda: max(0.0, seconds - (time.process_time() - started))
+        try:
+            work(lambda: seconds - (time.process_time() - started))
+        finally:
+            armed = False  # what is raised before this line is done is caught below
     except Over:
         pass
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+    return time.process_time() - started
 
 
 class Diagnoses(Protocol):
@@ -126,14 +139,15 @@ class Diagnosis:
         if reference is None or not student.log:
             return None
         failure = Failure.of(student, reference, with_dtypes if by_dtype else closely)
-        found = self._explanations(failure, self._candidates(task, student.check))
+        likely, others = self._candidates(task, student.check)
+        found = self._explanations(failure, likely, others)
         self.found[student.check] = found
         return found[0].told() if found else None
 
     def settled(self, passed: Collection[str]) -> dict[str, Mistake | None]:
         """What is told of each check when all have run: where several mistakes give the same answers, the one that
-        explains the most checks, and loses none of those that passed. One that is only recognised in part must lose
-        none of these at all.
+        explains the most checks, and loses none of those that passed; where that leaves several, all of them. One that
+        is only recognised in part must lose none of these at all.
 
         Args:
             passed: names of checks that did.
@@ -144,53 +158,64 @@ class Diagnosis:
         def contradicted(explanation: Explanation) -> int:
             return sum(check in passed for mistake in explanation.mistakes for check in mistake.fails)
 
-        best = dict[str, Explanation]()
+        def likelihood(explanation: Explanation) -> tuple[int, int]:
+            return -contradicted(explanation), min(votes[mistake] for mistake in explanation.mistakes)
+
+        best = dict[str, list[Explanation]]()
         for check, found in self.found.items():
             left = [each for each in found if not (each.partly and contradicted(each))]
-            if left:
-                best[check] = min(
-                    left, key=lambda each: (contradicted(each), -min(map(votes.__getitem__, each.mistakes)))
-                )
-        alone = {each.mistakes[0] for each in best.values() if len(each.mistakes) == 1}
-        told = {
-            check: each.mistakes[0] if alone.issuperset(each.mistakes) else each.told() for check, each in best.items()
-        }
-        return {check: told.get(check) for check, found in self.found.items() if found}
+            best[check] = [each for each in left if likelihood(each) == max(map(likelihood, left))]
+        alone = {each[0].mistakes[0] for each in best.values() if len(each) == len(each[0].mistakes) == 1}
+        return {check: _told(best[check], alone) for check, found in self.found.items() if found}
 
-    def _explanations(self, failure: "Failure", candidates: list[Mistake]) -> list[Explanation]:
+    def _explanations(self, failure: "Failure", candidates: list[Mistake], others: list[Mistake]) -> list[Explanation]:
         """The likeliest first: mistakes alone, or else pairs, or else those that give what is wrong first."""
         tried = dict[Mistake, Likeness]()
-        with within(SECONDS) as left:
+
+        def each(left: Callable[[], float]) -> None:
             for mistake in candidates:
-                if any(likeness.whole for likeness in tried.values()) and left() < SECONDS - MORE_SECONDS:
-                    break
+                if left() < SECONDS - MORE_SECONDS and any(likeness.whole for likeness in tried.values()):
+                    return
                 tried[mistake] = failure.likeness(LocalRunner(self.module(mistake), self.helpers))
+
+        within(SECONDS, each)
         alone = [Explanation((mistake,)) for mistake, likeness in tried.items() if likeness.whole]
         likely = [mistake for mistake, likeness in tried.items() if likeness.possible]
         likely.sort(key=lambda mistake: not tried[mistake].shown)  # of two at once the one that the message is about
-        partly = sorted((mistake for mistake in likely if tried[mistake].shown), key=lambda each: tried[each].beyond)
-        return alone or self._pairs(failure, likely) or [Explanation((mistake,), partly=True) for mistake in partly]
+        shown = [mistake for mistake in likely if tried[mistake].shown]
+        least = min((tried[mistake].beyond for mistake in shown), default=0)
+        partly = [Explanation((mistake,), partly=True) for mistake in shown if tried[mistake].beyond == least]
+        return alone or self._pairs(failure, likely, others) or partly
 
-    def _pairs(self, failure: "Failure", likely: list[Mistake]) -> list[Explanation]:
-        found, seconds = list[Explanation](), min(PAIR_SECONDS, self._for_pairs)
-        with within(seconds) as left:
-            for explanation in map(Explanation, combinations(likely, 2)):
+    def _pairs(self, failure: "Failure", likely: list[Mistake], others: list[Mistake]) -> list[Explanation]:
+        """Two of the likely ones, or else one of them and one that alone would not show."""
+        found = list[Explanation]()
+
+        def each(pairs: Iterable[tuple[Mistake, ...]], left: Callable[[], float]) -> None:
+            for explanation in map(Explanation, pairs):
                 try:
                     runner = LocalRunner(self.module(explanation.told()), self.helpers)
                 except GraderError:  # they change the same words, or do not run together
                     continue
                 if failure.likeness(runner).whole:
                     found.append(explanation)
-        self._for_pairs -= seconds - left()
+
+        for pairs in (combinations(likely, 2), product(likely, others)):
+            if not found and self._for_pairs > 0:
+                seconds = min(PAIR_SECONDS, self._for_pairs)
+                self._for_pairs -= within(seconds, partial(each, pairs))
         return found
 
-    def _candidates(self, task: str | None, check: str) -> list[Mistake]:
-        """Those recognised before first, then the task's own."""
+    def _candidates(self, task: str | None, check: str) -> tuple[list[Mistake], list[Mistake]]:
+        """Those that lose the check, first those that were recognised before, then the task's own; and the task's
+        others."""
         if self._mistakes is None:
             self._mistakes = load_mistakes(self.assignment)
         known = {mistake for found in self.found.values() for each in found[:1] for mistake in each.mistakes}
         asked = [mistake for mistake in self._mistakes if _concerns(mistake, task, check)]
-        return sorted(asked, key=lambda mistake: (mistake not in known, mistake.task != task))
+        asked.sort(key=lambda mistake: (mistake not in known, mistake.task != task))
+        others = [mistake for mistake in self._mistakes if mistake.task == task and mistake not in asked]
+        return asked, sorted(others, key=lambda mistake: mistake not in known)
 
     def module(self, mistake: Mistake) -> ModuleType:
         """The reference with the mistake in it.
@@ -209,6 +234,26 @@ class Diagnosis:
                 ) from error
             self._modules[mistake.name] = module
         return self._modules[mistake.name]
+
+
+def _told(likely: list[Explanation], alone: Collection[Mistake]) -> Mistake | None:
+    """What is told where several explanations are as likely: what they have in common, or else all of them, if they are
+    few. Of two mistakes that are told `alone` of other checks it is the first."""
+    if not likely:
+        return None
+    common = tuple(mistake for mistake in likely[0].mistakes if all(mistake in each.mistakes for each in likely))
+    if common:
+        return common[0] if all(mistake in alone for mistake in common) else Explanation(common).told()
+    mistakes = {each.mistakes[0].hint: each.mistakes[0] for each in likely if len(each.mistakes) == 1}
+    if not 0 < len(mistakes) <= MOST:
+        return None
+    name = EITHER.join(mistake.name for mistake in mistakes.values())
+    return replace(next(iter(mistakes.values())), name=name, hint=joined(mistakes))
+
+
+def joined(hints: Collection[str]) -> str:
+    """Several mistakes may give the same answers: then nobody can tell which it is."""
+    return next(iter(hints)) if len(hints) == 1 else f"{len(hints)} mistakes give this answer. {' Or: '.join(hints)}"
 
 
 def _concerns(mistake: Mistake, task: str | None, check: str) -> bool:
@@ -258,11 +303,11 @@ class Failure:
 
     @classmethod
     def of(cls, student: Door, reference: Door, same: Same) -> "Failure":
-        """From what a check asked the student."""
+        """From what a check asked the student, in its earlier cases too."""
         asked = []
-        for request, answer in reversed(student.log):
-            got = _leaves(request, answer, student.source)
-            right = _leaves(request, reference.runner.answer(request), reference.source)
+        for request, answer in reversed([*student.earlier, *student.log]):
+            got = _leaves(answer, student.source)
+            right = _leaves(read_answer(request, reference.runner.answer(request)), reference.source)
             asked.append(Asked(request, got, right, differing(got, right, same)))
         return cls(tuple(asked), same)
 
@@ -270,7 +315,8 @@ class Failure:
         """How what answers resembles the student."""
         telling, whole, shown, beyond, last = False, True, False, 0, self.asked[0]
         for asked in self.asked:
-            mistaken = _leaves(asked.request, runner.answer(asked.request), Path(str(runner.module.__file__)))
+            answer = read_answer(asked.request, runner.answer(asked.request))
+            mistaken = _leaves(answer, Path(str(runner.module.__file__)))
             off = differing(mistaken, asked.right, self.same)
             if not off.keys() <= asked.wrong.keys() or (asked is last and asked.wrong and not off):
                 return Likeness()
@@ -288,11 +334,9 @@ class Failure:
         return self.same(got[path], mistaken[path])
 
 
-def _leaves(request: Request, answer: Answer, source: Path) -> Leaves:
+def _leaves(answer: Answer, source: Path) -> Leaves:
     """Of an answer, as it is compared: a failed assertion by what it asserts."""
-    if answer.raised is not None:
-        return leaves(replace(answer, raised=asserted(answer.raised, source)))
-    return leaves(read_answer(request, answer))
+    return leaves(replace(answer, raised=asserted(answer.raised, source)) if answer.raised is not None else answer)
 
 
 def _tells(leaf: object) -> bool:

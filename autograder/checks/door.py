@@ -39,6 +39,7 @@ class Door:
         log: every request and its answer.
         notes: what the student should hear although it costs nothing.
         check: the check's name.
+        earlier: what the check asked in cases that passed before.
     """
 
     assignment: Assignment
@@ -50,6 +51,7 @@ class Door:
     task: str | None = None
     notes: list[str] = field(default_factory=list)
     check: str = ""
+    earlier: list[tuple[Request, Answer]] = field(default_factory=list)
 
     def note(self, text: str) -> None:
         """Something that the student should hear although it costs nothing."""

@@ -17,7 +17,7 @@ import pytest
 
 from autograder.assignment import Assignment, load_mistakes, points
 from autograder.checks import Answer, Door, LocalRunner, module_from_source
-from autograder.checks.diagnosis import Diagnosis, read_answer
+from autograder.checks.diagnosis import Diagnosis, joined, read_answer
 from autograder.checks.given import at_hand
 from autograder.checks.leaves import alike
 from autograder.errors import GraderError
@@ -47,14 +47,9 @@ def locked_hints(assignment: Assignment) -> bytes:
                     hints = found.setdefault(mistake.task, {}).setdefault(key, [])
                     hints += [mistake.hint] if mistake.hint not in hints else []
     written = {
-        task: {tag(key): locked(_joined(hints), key) for key, hints in by_key.items()} for task, by_key in found.items()
+        task: {tag(key): locked(joined(hints), key) for key, hints in by_key.items()} for task, by_key in found.items()
     }
     return (json.dumps(written, indent=1, sort_keys=True) + "\n").encode()
-
-
-def _joined(hints: list[str]) -> str:
-    """Several mistakes may give the same answers to an example: then nobody can tell which it is."""
-    return hints[0] if len(hints) == 1 else f"{len(hints)} mistakes give this answer. {' Or: '.join(hints)}"
 
 
 def _telling(door: Door, runner: LocalRunner) -> Iterator[bytes]:

@@ -13,15 +13,7 @@ from typing import Any
 import pytest
 
 from autograder.assignment import QUIZ, Costs, Mistake, Targets, is_chosen
-from autograder.checks import (
-    Agrees,
-    CheckFailed,
-    Door,
-    Draw,
-    Expect,
-    KeepsDtype,
-    Runner,
-)
+from autograder.checks import Agrees, Answer, CheckFailed, Door, Draw, Expect, KeepsDtype, Runner
 from autograder.checks.blame import blame
 from autograder.checks.cost import Cost
 from autograder.checks.failure import Deferred
@@ -30,6 +22,7 @@ from autograder.checks.proven import NO_DEVICE, Proofs
 from autograder.checks.race import GpuRace, Inconclusive, Race, Times
 from autograder.errors import GraderError
 from autograder.proof.prover import Prover
+from autograder.sandbox.steps import Request
 from autograder.suite._told import told
 from autograder.suite.world import Blocked, Case, World
 
@@ -55,6 +48,7 @@ class ChecksPlugin:
         self.runner: Runner | None = None
         self.prover_of_check: Prover | None = None
         self.diagnosed: set[str] = set()
+        self.earlier: list[tuple[Request, Answer]] = []
         self.void: dict[str, str] = {}
 
     # Fixtures --------------------------------------------------------------------------------------------------
@@ -72,6 +66,7 @@ class ChecksPlugin:
             self.runner = world.large() if world.large and _needs_device(request.node) else world.student()
         task, check = _task(request.node), check_name(request.node)
         door = Door(world.assignment, self.runner, world.student_module, draw, world.source, task=task, check=check)
+        door.earlier = self.earlier
         request.node.stash[DOOR] = door
         return door
 
@@ -207,6 +202,7 @@ class ChecksPlugin:
         if self.prover_of_check is not None:
             self.prover_of_check.close()
         self.runner = self.prover_of_check = None
+        self.earlier = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
@@ -232,6 +228,7 @@ class ChecksPlugin:
         self.report(name, Case(id=_case_of(item), duration=duration, **case), self.counts.get(name, 1))
 
     def _passed(self, item: pytest.Item) -> dict[str, Any]:
+        self.earlier = [*self.earlier, *(item.stash[DOOR].log if DOOR in item.stash else ())]
         score = next((vars(layer)["__score__"] for layer in _layers(item) if "__score__" in vars(layer)), None)
         weight = float(getattr(_function(item), "__weight__", 0))
         if score is not None and not (isinstance(score, int | float) and math.isfinite(score) and 0 <= score <= weight):
@@ -293,7 +290,8 @@ class ChecksPlugin:
         reference = None if right is None else Door(door.assignment, right, door.signatures, door.draw, door.source)
         of_all = marker.kwargs.get("kind") == "dtype"
         try:
-            return self.world.diagnosis.of(None if of_all else marker.args[0], door, reference, rung == "dtype")
+            by_dtype = of_all or rung == "dtype"
+            return self.world.diagnosis.of(None if of_all else marker.args[0], door, reference, by_dtype)
         except GraderError:
             raise
         except Exception:  # an answer so odd that it cannot be compared resembles no known mistake

@@ -43,6 +43,7 @@ def test_softmax_cross_entropy_of_large_logits(agrees, draw, shift):
     [
         pytest.param(7, 3, 2, 0, id="divides"),
         pytest.param(224, 11, 4, 2, id="AlexNet's first layer"),
+        pytest.param(10, 3, 4, 0, id="leaves most of a step"),
         pytest.param(8, 3, 2, 1, id="leaves a remainder"),
         pytest.param(6, 2, 1, 4, id="wide padding"),
     ],
