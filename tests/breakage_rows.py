@@ -209,6 +209,20 @@ ROWS = (
     Breakage(
         "checks", "lets points add up to 101", FILES, edit(PUBLIC, "weight(8)", "weight(9)"), "add up to 101, not 100"
     ),
+    Breakage(
+        "checks",
+        "misspells what is said of the task",
+        FILES,
+        edit(HIDDEN, 'task("double", kind="dtype")', 'task("double", knd="dtype")'),
+        "takes no 'knd'; did you mean 'kind'?",
+    ),
+    Breakage(
+        FACTS,
+        "gives no points for what is read by hand",
+        FILES,
+        edit(FACTS, "[pairs.scale]", '[by_hand.essay]\ntitle = "Why"\npoint = 5\n\n[pairs.scale]'),
+        "points is missing; did you mean 'point'?",
+    ),
     Breakage("checks", "numbers two checks alike", FILES, edit(HIDDEN, '"1.2"', '"1.1"'), "all have the number 1.1"),
     Breakage(
         FACTS,

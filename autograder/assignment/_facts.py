@@ -27,7 +27,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Task:
-    """One task: the public names it asks for, the ideas it carries, what its reference is tested against."""
+    """One task: the public names it asks for, the ideas it carries, what its reference is tested against; `extra` where
+    all its points are extra credit."""
 
     name: str
     title: str
@@ -35,6 +36,17 @@ class Task:
     ideas: tuple[str, ...]
     oracle: str
     forbidden: tuple[str, ...] = ()
+    extra: bool = False
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A part that somebody reads: its points are entered later, and the gradebook adds them."""
+
+    name: str
+    title: str
+    points: float
+    extra: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +120,7 @@ class Assignment:
     races: dict[str, Targets] = field(default_factory=dict)
     gpu_races: dict[str, Targets] = field(default_factory=dict)
     leaderboard: tuple[Ranking, ...] = ()
+    by_hand: dict[str, ByHand] = field(default_factory=dict)
     visibility: str = "visible"
 
     @property
@@ -178,6 +191,7 @@ def read_assignment(folder: Path, solution: Path | None = None) -> Assignment:
         races={name: _targets(name, entry, tasks) for name, entry in table.table("race", required=False).tables()},
         gpu_races={name: _targets(name, entry, tasks) for name, entry in table.table("gpu", required=False).tables()},
         leaderboard=tuple(_ranking(entry) for entry in table.entries("leaderboard")),
+        by_hand={name: _by_hand(name, entry, tasks) for name, entry in table.table("by_hand", required=False).tables()},
     )
     table.close()
     return assignment
@@ -207,6 +221,7 @@ def _task(name: str, table: Table) -> Task:
         ideas=table.texts("ideas"),
         oracle=table.text("oracle"),
         forbidden=tuple(map(spelled_out, table.texts("forbidden", ()))),
+        extra=table.flag("extra"),
     )
     table.close()
     for entry in task.forbidden:
@@ -265,6 +280,14 @@ def _targets(name: str, table: Table, tasks: dict[str, Task]) -> Targets:
     if not DEAD_BAND <= targets.target < targets.limit:
         raise table.fault(f"target must be at least {DEAD_BAND}, which equal work may measure, and limit more")
     return targets
+
+
+def _by_hand(name: str, table: Table, tasks: dict[str, Task]) -> ByHand:
+    if name in (*tasks, QUIZ):
+        raise table.fault(f"there is a task {name!r}, too: what is read by hand has a name of its own")
+    part = ByHand(name, table.text("title"), table.number("points"), table.flag("extra"))
+    table.close()
+    return part
 
 
 def _ranking(table: Table) -> Ranking:

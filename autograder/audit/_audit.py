@@ -223,8 +223,9 @@ class Audit:
             yield f"passes {', '.join(kept)}"
         if subject.exact and (extra := sorted(lost - subject.lost - subject.may)):
             yield f"loses {', '.join(extra)}{_why(run, extra[0])}"
-        if subject.kind == "reference" and run.max_score != FULL:
-            yield f"the points add up to {run.max_score:g}, not {FULL:g}"
+        full = FULL - sum(part.points for part in self.assignment.by_hand.values() if not part.extra)
+        if subject.kind == "reference" and run.max_score != full:
+            yield f"the points add up to {run.max_score:g}, not {full:g}"
 
 
 def _why(run: Run, check: str) -> str:
