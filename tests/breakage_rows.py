@@ -156,6 +156,20 @@ ROWS = (
     Breakage(
         FACTS, "gives two questions one id", FILES, edit(FACTS, '"q2"', '"q1"'), "another question has the id 'q1'"
     ),
+    Breakage(
+        FACTS,
+        "asks for weights in torch's own file",
+        FILES,
+        edit(FACTS, 'deliverable = "mini"', 'deliverable = "mini"\narrays = ["weights.pt"]'),
+        "'weights.pt' names no file of NumPy's arrays",
+    ),
+    Breakage(
+        "the reference",
+        "has no weights of its own, which students are asked for",
+        FILES,
+        edit(FACTS, 'deliverable = "mini"', 'deliverable = "mini"\narrays = ["weights.npz"]'),
+        "mini-weights.npz is missing: the reference's own",
+    ),
     Breakage("checks", "forgets a weight", FILES, edit(HIDDEN, "@weight(20)\n", ""), "needs a weight that is a number"),
     Breakage(
         "checks",

@@ -109,6 +109,9 @@ def _reference(assignment: Assignment) -> Iterator[Remark]:
             wrong := fault_of_key(question, answers.get(question.id), accepted.get(question.id))
         ):
             yield Remark(f"{assignment.solution}: {wrong}")
+    for name, path in assignment.reference_arrays.items():
+        if not path.exists():
+            yield Remark(f"{path} is missing: the reference's own {name}, with which the audit grades it")
     for mistake in load_mistakes(assignment):
         try:
             parse(mistaken_source(reference, mistake))

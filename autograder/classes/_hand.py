@@ -74,23 +74,34 @@ def read_hand(file: Path | None, store: Store) -> HandPoints:
         listed = ", ".join(f"{part.name} ({part.points:g} points)" for part in parts)
         help = f"deepgrade hand {store.folder} --out FILE writes a form; when it is filled in, give it with --hand."
         raise UsageError(f"somebody gives points for {listed} by hand, and there is no --hand", help=help)
-    header, rows = read_rows(file, (WHO, *(part.name for part in parts)), FORM)
+    entered = _entered(_rows(file, parts), [student.handles for student in people_of(store)], file)
+    points = {who: _points(row, parts, file) for who, row in entered.items()}
+    known = {who: found for who, found in points.items() if found is not None}
+    return HandPoints(known, sum(part.points for part in parts if not part.extra))
+
+
+def _rows(file: Path, parts: Sequence[ByHand]) -> list[Row]:
+    """The rows of a form that has the columns of one, and no others."""
     names = [part.name for part in parts]
+    header, rows = read_rows(file, (WHO, *names), FORM)
     if odd := next((name for name in header if name not in (NAME, WHO, *names)), None):
         near = did_you_mean(odd, names)
         raise UsageError(f"{file.name} has a column {odd!r}, which is nothing to be read by hand{near}")
-    known = {handle: min(student.handles) for student in people_of(store) for handle in student.handles}
-    entered: dict[str, float] = {}
+    return rows
+
+
+def _entered(rows: Sequence[Row], people: Iterable[tuple[str, ...]], file: Path) -> dict[str, Row]:
+    """The row of each student, by what it calls them; everybody of the class once at most, and nobody else."""
+    known = {handle: handles for handles in people for handle in handles}
+    found: dict[str, Row] = {}
     for row in rows:
         who = row[WHO].strip().casefold()
         if who not in known:
-            near = did_you_mean(who, known)
-            raise UsageError(f"{file.name}: {row[WHO]!r} is nobody in this class{near}")
-        if any(handle in entered for handle, one in known.items() if one == known[who]):
+            raise UsageError(f"{file.name}: {row[WHO]!r} is nobody in this class{did_you_mean(who, known)}")
+        if not found.keys().isdisjoint(known[who]):
             raise UsageError(f"{file.name}: {row[WHO]!r} stands in it twice", help="Keep one row of each student.")
-        if (points := _points(row, parts, file)) is not None:
-            entered[who] = points
-    return HandPoints(entered, sum(part.points for part in parts if not part.extra))
+        found[who] = row
+    return found
 
 
 def people_of(store: Store) -> Iterable[Student]:

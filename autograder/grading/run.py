@@ -329,6 +329,7 @@ def hidden_paths(assignment: Assignment) -> list[Path]:
     """What a worker must not be able to open: the reference, the known mistakes, every hidden check."""
     return [
         assignment.solution,
+        *(path for path in assignment.reference_arrays.values() if path.exists()),
         assignment.folder / "mistakes.toml",
         assignment.folder / "hidden",
         *sorted((assignment.folder / "hidden").glob("*.py")),

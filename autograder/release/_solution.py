@@ -22,7 +22,7 @@ def solution(assignment: Assignment) -> dict[str, bytes]:
     """
     name, made = assignment.deliverable, nbformat.reads(notebook(assignment, solved=True).decode(), as_version=4)
     made.cells = [cell for cell in made.cells if not cell.id.startswith("check-")]  # they need the starter's files
-    given = {path: file.read_bytes() for path, file in given_files(assignment).items()}
+    given = {path: file.read_bytes() for path, file in (given_files(assignment) | assignment.reference_arrays).items()}
     return given | {
         f"{name}.py": solved_source(assignment).encode(),
         f"{name}.ipynb": _bytes(made),
