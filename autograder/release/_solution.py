@@ -8,9 +8,10 @@ import nbformat
 
 from autograder.assignment import Assignment, given_files
 from autograder.errors import AuthoringError
-from autograder.starter import handout, notebook, solved_source
+from autograder.starter import handout, notebook, pictures, solved_source
 
 CELL_SECONDS = 600  # more than any experiment takes, on any machine
+NEED_STARTER = ("check-", "colab-")  # cells that need its files, or fetch them
 KEPT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
 
 
@@ -21,13 +22,18 @@ def solution(assignment: Assignment) -> dict[str, bytes]:
         AuthoringError: reference, handout or experiment is not in order.
     """
     name, made = assignment.deliverable, nbformat.reads(notebook(assignment, solved=True).decode(), as_version=4)
-    made.cells = [cell for cell in made.cells if not cell.id.startswith("check-")]  # they need the starter's files
+    made.cells = [cell for cell in made.cells if not cell.id.startswith(NEED_STARTER)]
     given = {path: file.read_bytes() for path, file in (given_files(assignment) | assignment.reference_arrays).items()}
-    return given | {
-        f"{name}.py": solved_source(assignment).encode(),
-        f"{name}.ipynb": _bytes(made),
-        "handout.md": handout(assignment).encode(),
-    }
+    page = handout(assignment)
+    return (
+        given
+        | pictures(assignment, page)
+        | {
+            f"{name}.py": solved_source(assignment).encode(),
+            f"{name}.ipynb": _bytes(made),
+            "handout.md": page.encode(),
+        }
+    )
 
 
 def executed(assignment: Assignment, files: dict[str, bytes]) -> tuple[dict[str, bytes], str]:
