@@ -53,9 +53,10 @@ docs: $(SETUP) ## Rewrite the generated pages: docs/coverage.md, the tables of d
 	$(PY) docs/kinds_table.py
 	$(PY) docs/figures.py
 
-site: $(SETUP) ## Build the documentation as a site in out/site, links checked, with a page of results graded now
+site: $(SETUP) ## Build the documentation as a site in out/site, links checked, with a page of results and a report graded now
 	@$(PY) -c "import material" 2>/dev/null || $(PY) -m pip install --quiet --no-build-isolation --constraint constraints.txt --editable ".[docs]"
 	$(DEEPGRADE) grade conv tests/submissions/conv/wrong/half_right.py --out out
+	$(PY) docs/sample_class.py out
 	$(PY) -m mkdocs build --strict
 
 bench: $(SETUP) ## Print the ratios: speed of grading, verdicts of races, reference against library

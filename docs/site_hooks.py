@@ -1,4 +1,5 @@
-"""What the documentation site takes from outside of docs/: the README as its first page, and a page of results."""
+"""What the documentation site takes from outside of docs/: the README as its first page, a page of results, and an
+instructor's report on a class."""
 
 import re
 from pathlib import Path
@@ -17,6 +18,15 @@ PAGES = {  # files outside of docs/, as pages
     "benchmarks/cost.md": "cost-figures.md",
 }
 BESIDE = {"autograder/results/results.schema.json": "results.schema.json"}
+REPORT = "class-report.html"  # docs/sample_class.py writes it
+CLASS = """\
+# A sample report on a class
+
+What `deepgrade report` says of a class: here of 32 made submissions, right and wrong ones, without names.
+[Open it as a page of its own](class-report.html).
+
+<iframe src="class-report.html" title="A sample report" style="width: 100%; height: 45rem; border: 0"></iframe>
+"""
 SAMPLE = """\
 # A sample of results
 
@@ -33,7 +43,10 @@ def on_files(files: Files, *, config: Any) -> Files:
     for source, target in {**PAGES, **BESIDE}.items():
         files.append(File.generated(config, target, content=_moved((ROOT / source).read_text("utf-8"))))
     files.append(File.generated(config, "sample-results.md", content=SAMPLE))
-    files.append(File.generated(config, "sample.html", content=page(load_results(Path(config.site_dir).parent))))
+    files.append(File.generated(config, "sample-report.md", content=CLASS))
+    made = Path(config.site_dir).parent
+    files.append(File.generated(config, "sample.html", content=page(load_results(made))))
+    files.append(File.generated(config, REPORT, content=(made / REPORT).read_text("utf-8")))
     return files
 
 

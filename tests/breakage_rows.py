@@ -156,6 +156,20 @@ ROWS = (
     Breakage(
         FACTS, "gives two questions one id", FILES, edit(FACTS, '"q2"', '"q1"'), "another question has the id 'q1'"
     ),
+    Breakage(
+        FACTS,
+        "asks for weights in torch's own file",
+        FILES,
+        edit(FACTS, 'deliverable = "mini"', 'deliverable = "mini"\narrays = ["weights.pt"]'),
+        "'weights.pt' names no file of NumPy's arrays",
+    ),
+    Breakage(
+        "the reference",
+        "has no weights of its own, which students are asked for",
+        FILES,
+        edit(FACTS, 'deliverable = "mini"', 'deliverable = "mini"\narrays = ["weights.npz"]'),
+        "mini-weights.npz is missing: the reference's own",
+    ),
     Breakage("checks", "forgets a weight", FILES, edit(HIDDEN, "@weight(20)\n", ""), "needs a weight that is a number"),
     Breakage(
         "checks",
@@ -208,6 +222,20 @@ ROWS = (
     ),
     Breakage(
         "checks", "lets points add up to 101", FILES, edit(PUBLIC, "weight(8)", "weight(9)"), "add up to 101, not 100"
+    ),
+    Breakage(
+        "checks",
+        "misspells what is said of the task",
+        FILES,
+        edit(HIDDEN, 'task("double", kind="dtype")', 'task("double", knd="dtype")'),
+        "takes no 'knd'; did you mean 'kind'?",
+    ),
+    Breakage(
+        FACTS,
+        "gives no points for what is read by hand",
+        FILES,
+        edit(FACTS, "[pairs.scale]", '[by_hand.essay]\ntitle = "Why"\npoint = 5\n\n[pairs.scale]'),
+        "points is missing; did you mean 'point'?",
     ),
     Breakage("checks", "numbers two checks alike", FILES, edit(HIDDEN, '"1.2"', '"1.1"'), "all have the number 1.1"),
     Breakage(

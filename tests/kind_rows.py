@@ -69,6 +69,7 @@ KINDS = (
     Kind("a fast function on a GPU", "`gpu_race.measure(…)`", check="conv: test_conv2d_fast_gpu"),
     Kind("something without the library's own", '`forbidden = ["np.convolve"]`', "Without the library's own"),
     Kind("work on files that ship", "`data/`", "Data that ships"),
+    Kind("trained weights, handed in as a file", '`arrays("weights.npz")`', "Trained weights"),
     Kind("code that builds on given code", "`given/*.py`", "Given modules"),
     Kind(
         "several parts that build on each other", "`agrees(…)`, each given the right one", "Several parts in one file"
@@ -84,15 +85,15 @@ REFUSED = (
         "deliverable must be text",
     ),
     Refused(
-        "trained weights",
-        "only code is handed in; let `train()` be called, within the run's seconds, and judge what it reaches",
+        "weights in torch's own files",
+        "reading these unpickles, which runs what is in them; ask for plain arrays, `weights.npz`",
         'deliverable = "mini"',
-        'deliverable = "weights.npz"',
-        "'weights.npz' is not a Python name",
+        'deliverable = "mini"\narrays = ["weights.pt"]',
+        "'weights.pt' names no file of NumPy's arrays",
     ),
     Refused(
         "an essay or a proof",
-        "nobody here can read it; ask for a number or a few words, or grade it by hand on the platform",
+        "no program can read it; declare it in `[by_hand.NAME]`, and enter its points later, or ask for a few words",
         'options = { a = "no", b = "yes" }',
         'kind = "essay"',
         "kind must be one of choice, number, text",

@@ -10,7 +10,7 @@ from autograder.audit import audit
 from autograder.errors import AuthoringError, GraderError
 from autograder.release import bundles, prove
 from autograder.starter import build
-from docs.breakages_table import PAGE, refreshed
+from docs.breakages_table import BEFORE, PAGE, refreshed
 from tests.breakage_rows import AUDIT, FILES, ROWS, TRIAL, Breakage
 
 SMALL = Path(__file__).parent / "course"
@@ -73,6 +73,12 @@ def test_most_is_told_before_anything_runs() -> None:
     assert sum(row.when == FILES for row in ROWS) > 0.75 * len(ROWS)
     assert {row.when for row in ROWS} == {FILES, TRIAL, AUDIT}
     assert issubclass(AuthoringError, GraderError)
+
+
+def test_what_was_read_before_is_of_rows_that_there_are() -> None:
+    names = {f"{row.kind}: {row.name}" for row in ROWS}
+    assert BEFORE.keys() <= names
+    assert len(BEFORE) >= 40
 
 
 def test_the_page_of_breakages_is_up_to_date() -> None:

@@ -3,13 +3,15 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from autograder.assignment import QUIZ, load_assignment, load_course, load_mistakes, review
 from autograder.audit import Verdict, audit
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "cookbook.md").read_text("utf-8")
-HEAD = 'title = "Cookbook"\ndeliverable = "cookbook"\nlectures = ["all of them"]\n\n[limits]\nrun_seconds = 120.0\n\n'
+HEAD = 'title = "Cookbook"\ndeliverable = "cookbook"\nlectures = ["all of them"]\n'
+HEAD += 'arrays = ["weights.npz"]\n\n[limits]\nrun_seconds = 120.0\n\n'
 FILES = {
     "reference": "solutions/cookbook.py",
     "check": "assignments/cookbook/hidden/test_cookbook.py",
@@ -37,6 +39,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     handout = "".join(f"\n## {task}: A recipe\n" for task in tasks)
     (root / "assignments" / "cookbook" / "handout.md").write_text("# Cookbook\n\n{{points}}\n" + handout)
     (root / "course.toml").write_text('title = "Cookbook"\n')
+    (weights,) = blocks("the reference's weights")
+    exec(weights.replace('"solutions/', f'"{root}/solutions/'), {"np": np})
     return root
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from autograder.assignment import load_assignment, points
 from autograder.errors import AuthoringError
-from docs.kinds_table import PAGE, refreshed
+from docs.kinds_table import BEFORE, PAGE, refreshed
 from tests.kind_rows import KINDS, REFUSED, Kind, Refused
 from tests.test_cookbook import PAGE as COOKBOOK
 
@@ -51,6 +51,11 @@ def test_no_recipe_is_without_its_kind() -> None:
     headings = re.findall(r"^## (.+)$", COOKBOOK, flags=re.MULTILINE)
     assert {*headings} - {"Questions"} == {kind.recipe for kind in KINDS if kind.recipe}
     assert len(KINDS) + len(REFUSED) >= 28
+
+
+def test_how_it_was_before_is_of_kinds_that_there_are() -> None:
+    assert BEFORE.keys() <= {row.name for row in (*KINDS, *REFUSED)}
+    assert len(BEFORE) >= 28
 
 
 def test_the_page_of_kinds_is_up_to_date() -> None:

@@ -19,6 +19,7 @@ from tests.test_grading import COURSE, REFERENCE, line_of
 CHOICE = Question("q", "?", {"a": "1", "b": "2"}, "r")
 NUMBER = Question("q", "?", {}, "r", "number", 0.01)
 TEXT = Question("q", "?", {}, "r", "text")
+MEMORY = Question("q", "?", {}, "r", "number", 0.01, {"MiB": 1.0, "GiB": 1024.0, "%": 5.0})
 
 RIGHT: dict[str, tuple[Question, Any, Any]] = {
     "a letter": (CHOICE, "b", "b"),
@@ -31,6 +32,13 @@ RIGHT: dict[str, tuple[Question, Any, Any]] = {
     "an array of one": (NUMBER, np.array(4), 4),
     "a negative one": (NUMBER, -2.01, -2),
     "zero": (NUMBER, 0.0, 0),
+    "in its unit": (MEMORY, "36 MiB", 36),
+    "without its unit": (MEMORY, 36, "36 MiB"),
+    "in another unit": (MEMORY, "0.5GiB", 512),
+    "a fraction in a unit": (MEMORY, "1/4 GiB", 256),
+    "no unit but an exponent": (MEMORY, "3e5", 3e5),
+    "an exponent and a unit": (MEMORY, "3.6e1 MiB", 36),
+    "a unit that is a sign": (MEMORY, "2 %", 10),
     "a text": (TEXT, "vanishing gradient", "vanishing gradient"),
     "in capitals, with an end": (TEXT, "  Vanishing  Gradient.", "vanishing gradient"),
     "with a hyphen": (TEXT, "Encoder-Decoder", "encoder decoder"),
@@ -39,6 +47,7 @@ WRONG: dict[str, tuple[Question, Any, Any]] = {
     "another letter": (CHOICE, "a", "b"),
     "beyond the tolerance": (NUMBER, 3.64e9, 3.6e9),
     "the other sign": (NUMBER, 2, -2),
+    "in the wrong unit": (MEMORY, "36 GiB", 36),
     "not zero": (NUMBER, 1e-6, 0),
     "another text": (TEXT, "exploding gradient", "vanishing gradient"),
     "a part of it": (TEXT, "gradient", "vanishing gradient"),
@@ -85,6 +94,9 @@ ODD: dict[str, tuple[Question, Any, str]] = {
     "no letter": (CHOICE, 1, "1 is not one of a, b"),
     "a unit": (NUMBER, "36 MB", "'36 MB' is no plain number, such as 3.6e9 or 0.25, without a unit"),
     "a comma": (NUMBER, "3,6", "'3,6' is no plain number"),
+    "a comma and a unit": (MEMORY, "3,6 MiB", "'3,6' is no plain number, such as 3.6e9 or 0.25, in MiB"),
+    "an unknown unit": (MEMORY, "36 TB", "'36 TB' has an unknown unit: it is to be a number in MiB"),
+    "a unit misspelt": (MEMORY, "36 Mib", "'36 Mib' has an unknown unit; did you mean 'MiB'"),
     "a truth": (NUMBER, True, "True is no plain number"),
     "a list": (NUMBER, [1.0], "is no plain number"),
     "infinity": (NUMBER, float("inf"), "inf is not finite"),
@@ -181,6 +193,34 @@ def test_students_read_what_is_asked_for_and_not_what_is_right(course: Path) -> 
     assert '    "q4": None,' in stub
     starter = b"".join(bundles(load_assignment("mini", course))[0].files.values())
     assert b"vanish" not in starter.replace(b"vanishing gradient", b"")
+
+
+UNITS = {
+    "units of nothing": ("units = { GiB = 1024 }", r"\[quiz 3\] units are others than that .* unit is missing"),
+    "a unit of itself": ('unit = "MiB"\nunits = { MiB = 1 }', "units has 'MiB', which is the unit that is asked for"),
+    "no number": ('unit = "MiB"\nunits = { GiB = "1024" }', r"\[quiz 3.units\] GiB must be a number, not '1024'"),
+    "no unit": ('unit = "2 MiB"', "'2 MiB' is no unit"),
+    "misspelt": ('unit = "MiB"\nunit = { GiB = 1024 }', "Cannot overwrite a value"),
+    "of a text": ('kind = "text"\nunit = "MiB"', "unknown key 'unit'"),
+}
+
+
+@pytest.mark.parametrize(("keys", "told"), UNITS.values(), ids=UNITS.keys())
+def test_units_that_make_no_sense_are_refused(course: Path, tmp_path: Path, keys: str, told: str) -> None:
+    shutil.copytree(course, tmp_path / "course")
+    facts = tmp_path / "course" / "assignments" / "mini" / "assignment.toml"
+    old = 'kind = "number"\ntolerance = 0.02'
+    assert facts.read_text().count(old) == 1
+    facts.write_text(facts.read_text().replace(old, keys if "kind" in keys else f'kind = "number"\n{keys}'))
+    with pytest.raises(AuthoringError, match=told):
+        load_assignment("mini", tmp_path / "course")
+
+
+def test_the_stub_says_in_which_unit(course: Path, tmp_path: Path) -> None:
+    shutil.copytree(course, tmp_path / "course")
+    facts = tmp_path / "course" / "assignments" / "mini" / "assignment.toml"
+    facts.write_text(facts.read_text().replace("tolerance = 0.02", 'tolerance = 0.02\nunit = "GFLOP"'))
+    assert "#     (a number in GFLOP, right within 2 %)" in stub_source(load_assignment("mini", tmp_path / "course"))
 
 
 def test_the_whole_can_be_released(course: Path) -> None:

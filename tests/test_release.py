@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import sys
 import textwrap
 import zipfile
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 
 from autograder.assignment import Assignment, assignment_names, load_assignment, suite_digest
 from autograder.errors import AuthoringError, GraderError
-from autograder.release import Bundle, bundles, prove, with_hints, write_bundles
-from autograder.starter import build
+from autograder.release import Bundle, bundles, prove, with_hints, with_outputs, write_bundles
+from autograder.starter import build, solved_source
 
 COURSE = Path(__file__).parent / "course"
 ROOT = COURSE.parents[1]
@@ -323,5 +324,35 @@ def test_the_index_of_torch_is_that_of_the_machine_that_builds(monkeypatch: pyte
     assert config()["torch_index"] == "file:///wheels"
 
 
-def test_the_solution_is_the_reference(made: dict[str, Bundle]) -> None:
-    assert made["solution"].files == {"mini.py": MINI.solution.read_bytes()}
+def test_the_solution_is_the_reference_as_students_read_it(made: dict[str, Bundle]) -> None:
+    files = made["solution"].files
+    assert files.keys() == {"mini.py", "mini.ipynb", "handout.md"}
+    assert files["mini.py"].decode() == solved_source(MINI)
+    assert not any(b"### BEGIN" in data or b"check.py" in data for data in files.values())
+
+
+def test_the_solutions_notebook_ships_as_it_ran(made: dict[str, Bundle]) -> None:
+    pytest.importorskip("nbclient")
+    (*others, solution), remark = with_outputs(MINI, (*made.values(),))
+    assert (others, remark) == ([made["starter"], made["autograder"]], "")
+    cells = json.loads(solution.files["mini.ipynb"])["cells"]
+    run = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert all(cell["execution_count"] for cell in run)
+    assert any(cell["outputs"] for cell in run if cell["id"].startswith("experiment-"))
+    assert "execution" not in str([cell["metadata"] for cell in cells])
+
+
+def test_a_solution_whose_notebook_raises_is_not_released(course: Path) -> None:
+    pytest.importorskip("nbclient")
+    (course / "assignments" / "mini" / "experiment.py").write_text("# %%\nnowhere\n")
+    made = bundles(assignment := load_assignment("mini", course))
+    with pytest.raises(AuthoringError, match="mini: the solution's notebook does not run") as caught:
+        with_outputs(assignment, made)
+    assert "nowhere" in caught.value.help
+
+
+def test_where_nothing_runs_notebooks_it_is_said(made: dict[str, Bundle], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nbclient", None)
+    again, remark = with_outputs(MINI, (*made.values(),))
+    assert again == (*made.values(),)
+    assert "deepgrade[notebook]" in remark

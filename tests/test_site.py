@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
+from autograder.classes import Student, write_class_report
 from autograder.results import write_results
 from docs.kinds_table import anchor
+from tests.classes.made_store import graded, store
 from tests.samples import sample_run
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-GENERATED = {"index.md", "contributing.md", "changelog.md", "cost-figures.md", "sample-results.md"}
+GENERATED = {"index.md", "contributing.md", "changelog.md", "cost-figures.md", "sample-results.md", "sample-report.md"}
 BUILDS = pytest.mark.skipif(
     not importlib.util.find_spec("material"), reason="`make site` installs what builds the site"
 )
@@ -51,11 +53,22 @@ def test_every_anchor_that_a_page_links_to_is_a_heading(page: Path) -> None:
 @BUILDS
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     write_results(sample_run(), tmp_path)
+    made = store(
+        tmp_path / "class", {"a": graded("e"), "b": graded("eh")}, {"a": [Student("Ada")], "b": [Student("Emmy")]}
+    )
+    write_class_report(made, tmp_path / "class-report.html", anonymous=True)
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     made = {path.name for path in (tmp_path / "site").glob("*.html")}
-    assert {"index.html", "cookbook.html", "kinds.html", "sample.html", "cost-figures.html"} <= made
+    assert {
+        "index.html",
+        "cookbook.html",
+        "kinds.html",
+        "sample.html",
+        "class-report.html",
+        "cost-figures.html",
+    } <= made
     index = (tmp_path / "site" / "index.html").read_text("utf-8")
     assert 'href="course.html"' in index
     assert "Cross-correlation" in (tmp_path / "site" / "sample.html").read_text("utf-8")

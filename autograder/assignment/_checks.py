@@ -12,12 +12,15 @@ from autograder.errors import AuthoringError, did_you_mean
 from autograder.syntax import parse
 
 KINDS = ("agreement", "property", "dtype", "cost", "race", "quiz")
+MARKER = ("kind", "extra")  # what @pytest.mark.task takes beside the task
+EXTRA = " (extra credit)"  # ends the name of such a check, wherever that is shown
 WEIGHTS = ("weight", "partial_credit")  # of the two the outer one wins, as in gradescope_utils
 
 
 @dataclass(frozen=True)
 class CheckFacts:
-    """A check as its decorators describe it; `title`, the first line of its docstring, is its name in the results."""
+    """A check as its decorators describe it; `title`, the first line of its docstring, is its name in the results.
+    `extra` where its points come on top of the 100."""
 
     name: str
     number: str
@@ -29,6 +32,7 @@ class CheckFacts:
     visibility: str = "visible"
     tags: tuple[str, ...] = ()
     hide_errors: str | None = None
+    extra: bool = False
 
 
 def points(assignment: Assignment) -> tuple[CheckFacts, ...]:
@@ -80,6 +84,7 @@ def _check(node: ast.FunctionDef, where: str, assignment: Assignment, *, is_publ
     task, kind = _argument(calls, "task", where), _argument(calls, "task", where, "kind") or "agreement"
     _refuse_unknown(task, assignment.tasks, f"{where}: there is no task")
     _refuse_unknown(kind, KINDS, f"{where}: there is no kind of check")
+    extra = _is_extra(calls, where) or assignment.tasks[task].extra
     title = (ast.get_docstring(node) or "").partition("\n")[0].strip()
     if not title:
         raise AuthoringError(f"{where} needs a docstring, whose first line is the check's name in the results")
@@ -89,12 +94,23 @@ def _check(node: ast.FunctionDef, where: str, assignment: Assignment, *, is_publ
         weight=weight,
         task=task,
         kind=kind,
-        title=title,
+        title=title + EXTRA if extra else title,
         is_public=is_public,
         visibility=_visibility(calls, where, "visible" if is_public else assignment.visibility),
         tags=_tags(calls),
         hide_errors=(_argument(calls, "hide_errors", where) or "Test failed") if "hide_errors" in calls else None,
+        extra=extra,
     )
+
+
+def _is_extra(calls: dict[str, ast.Call], where: str) -> bool:
+    """Whether the marker of the task says `extra=True`; what else it says must be known."""
+    for keyword in calls["task"].keywords:
+        _refuse_unknown(keyword.arg, MARKER, f"{where}: @pytest.mark.task takes no")
+    extra = _argument(calls, "task", where, "extra")
+    if extra not in (None, True, False):
+        raise AuthoringError(f"{where}: extra must be True or False, not {extra!r}")
+    return bool(extra)
 
 
 def _visibility(calls: dict[str, ast.Call], where: str, default: str) -> str:

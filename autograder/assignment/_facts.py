@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from autograder.assignment._quiz import Question, read_question
 from autograder.assignment._table import Table
 from autograder.errors import AuthoringError, UsageError, did_you_mean
 
+ARRAYS = re.compile(r"\w+\.npz")
 QUIZ = "quiz"  # the task that the quiz's checks belong to
 
 
@@ -27,7 +29,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Task:
-    """One task: the public names it asks for, the ideas it carries, what its reference is tested against."""
+    """One task: the public names it asks for, the ideas it carries, what its reference is tested against; `extra` where
+    all its points are extra credit."""
 
     name: str
     title: str
@@ -35,6 +38,17 @@ class Task:
     ideas: tuple[str, ...]
     oracle: str
     forbidden: tuple[str, ...] = ()
+    extra: bool = False
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A part that somebody reads: its points are entered later, and the gradebook adds them."""
+
+    name: str
+    title: str
+    points: float
+    extra: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,8 +103,9 @@ class Assignment:
     """Everything `assignment.toml` says, and where the assignment's files lie.
 
     `preload` names public modules that the warm process imports once, since student code or helpers would need them
-    in every check (running a module on the meta device imports torch._dynamo, 1.2 s). `visibility` is the course's, for
-    hidden checks that do not say their own.
+    in every check (running a module on the meta device imports torch._dynamo, 1.2 s). `arrays` names files of plain
+    arrays that are handed in beside the code. `visibility` is the course's, for hidden checks that do not say their
+    own.
     """
 
     name: str
@@ -108,12 +123,19 @@ class Assignment:
     races: dict[str, Targets] = field(default_factory=dict)
     gpu_races: dict[str, Targets] = field(default_factory=dict)
     leaderboard: tuple[Ranking, ...] = ()
+    by_hand: dict[str, ByHand] = field(default_factory=dict)
+    arrays: tuple[str, ...] = ()
     visibility: str = "visible"
 
     @property
     def public_names(self) -> tuple[str, ...]:
         """Every function and class that the contract names, in the order of the tasks."""
         return tuple(name for task in self.tasks.values() for name in task.functions)
+
+    @property
+    def reference_arrays(self) -> dict[str, Path]:
+        """Where the reference's own files of arrays lie, by the names under which they are handed in."""
+        return {name: self.solution.with_name(f"{self.name}-{name}") for name in self.arrays}
 
     def task_of(self, public_name: str) -> Task:
         """The task that a function, a class or a pair (`conv2d` for `conv2d_forward`) belongs to.
@@ -178,6 +200,8 @@ def read_assignment(folder: Path, solution: Path | None = None) -> Assignment:
         races={name: _targets(name, entry, tasks) for name, entry in table.table("race", required=False).tables()},
         gpu_races={name: _targets(name, entry, tasks) for name, entry in table.table("gpu", required=False).tables()},
         leaderboard=tuple(_ranking(entry) for entry in table.entries("leaderboard")),
+        arrays=_arrays(table),
+        by_hand={name: _by_hand(name, entry, tasks) for name, entry in table.table("by_hand", required=False).tables()},
     )
     table.close()
     return assignment
@@ -207,6 +231,7 @@ def _task(name: str, table: Table) -> Task:
         ideas=table.texts("ideas"),
         oracle=table.text("oracle"),
         forbidden=tuple(map(spelled_out, table.texts("forbidden", ()))),
+        extra=table.flag("extra"),
     )
     table.close()
     for entry in task.forbidden:
@@ -265,6 +290,21 @@ def _targets(name: str, table: Table, tasks: dict[str, Task]) -> Targets:
     if not DEAD_BAND <= targets.target < targets.limit:
         raise table.fault(f"target must be at least {DEAD_BAND}, which equal work may measure, and limit more")
     return targets
+
+
+def _arrays(table: Table) -> tuple[str, ...]:
+    for name in (names := table.texts("arrays", ())):
+        if not ARRAYS.fullmatch(name):
+            raise table.fault(f"arrays: {name!r} names no file of NumPy's arrays, such as 'weights.npz'", "arrays")
+    return names
+
+
+def _by_hand(name: str, table: Table, tasks: dict[str, Task]) -> ByHand:
+    if name in (*tasks, QUIZ):
+        raise table.fault(f"there is a task {name!r}, too: what is read by hand has a name of its own")
+    part = ByHand(name, table.text("title"), table.number("points"), table.flag("extra"))
+    table.close()
+    return part
 
 
 def _ranking(table: Table) -> Ranking:

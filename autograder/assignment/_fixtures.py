@@ -9,7 +9,7 @@ from autograder.errors import AuthoringError, did_you_mean
 from autograder.syntax import parse
 
 FIXTURES = (
-    *("agrees", "cost", "draw", "expect", "gpu_race", "keeps_dtype", "limits", "networks", "prover", "race"),
+    *("agrees", "arrays", "cost", "draw", "expect", "gpu_race", "keeps_dtype", "limits", "networks", "prover", "race"),
     *("reference", "set_leaderboard_value", "set_score", "student"),
 )
 WITH_REFERENCE = ("agrees", "cost", "gpu_race", "race", "reference")  # not where public checks run, with students

@@ -4,15 +4,19 @@ reference only: `QUIZ`, and `ACCEPTED`, patterns of texts that are right, too.""
 import math
 import re
 import unicodedata
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
 from autograder.assignment._table import Table
+from autograder.errors import did_you_mean
 
 CHOICE, NUMBER, TEXT = "choice", "number", "text"
 ROUNDING = 1e-9  # of a number that must be exact
 LONGEST = 200  # characters of a text: a pattern may take long on more
+UNIT = re.compile(r"[^\W\d_][^\s]*|%|µ[^\s]*")
+MEASURED = re.compile(rf"([+-]?[\d.,/]+(?:[eE][+-]?\d+)?) ?({UNIT.pattern})")
 FRACTION = re.compile(r"([+-]?\d{1,15}) ?/ ?(\d{1,15})")
 
 
@@ -27,6 +31,7 @@ class Question:
         reread: where the answer can be found.
         kind: "choice", "number" or "text".
         tolerance: of a number, relative to the right one.
+        units: of a number, what may stand after it, and how many of the first, which is asked for, each is.
     """
 
     id: str
@@ -35,13 +40,16 @@ class Question:
     reread: str
     kind: str = CHOICE
     tolerance: float = 0.0
+    units: dict[str, float] = field(default_factory=dict)
 
     @property
     def wanted(self) -> str:
         """What an answer is, in words."""
         if self.kind == CHOICE:
             return f"one of {', '.join(self.options)}"
-        return "a number, without its unit" if self.kind == NUMBER else "a few words"
+        if self.kind == NUMBER:
+            return f"a number in {next(iter(self.units))}" if self.units else "a number, without its unit"
+        return "a few words"
 
 
 def read_question(table: Table) -> Question:
@@ -58,10 +66,31 @@ def read_question(table: Table) -> Question:
     if tolerance >= 1:
         raise table.fault("tolerance is a part of the right number: below 1", "tolerance")
     question = Question(
-        table.identifier("id"), table.text("question"), options, table.text("reread"), kind, max(tolerance, ROUNDING)
+        id=table.identifier("id"),
+        question=table.text("question"),
+        options=options,
+        reread=table.text("reread"),
+        kind=kind,
+        tolerance=max(tolerance, ROUNDING),
+        units=_units(table) if kind == NUMBER else {},
     )
     table.close()
     return question
+
+
+def _units(table: Table) -> dict[str, float]:
+    """The unit that is asked for, which is 1 of itself, and others by how many of it they are."""
+    if "unit" not in table:
+        if "units" in table:
+            raise table.fault("units are others than that which is asked for: unit is missing", "units")
+        return {}
+    asked, others = table.text("unit"), table.table("units", required=False).numbers()
+    for name in (asked, *others):
+        if name != name.strip() or not UNIT.fullmatch(name):
+            raise table.fault(f"{name!r} is no unit: it begins with a letter, % or µ and has no spaces", "unit")
+    if asked in others:
+        raise table.fault(f"units has {asked!r}, which is the unit that is asked for", "units")
+    return {asked: 1.0} | others
 
 
 def read_answer(question: Question, answer: Any) -> str | float | None:
@@ -74,7 +103,7 @@ def read_answer(question: Question, answer: Any) -> str | float | None:
     if answer is None or (isinstance(answer, str) and not answer.strip()):
         return None
     if question.kind == NUMBER:
-        return _number(answer)
+        return _measured(answer, question)
     if not isinstance(answer, str):
         raise ValueError(f"{answer!r:.40} is not {question.wanted}")
     if question.kind == TEXT:
@@ -123,7 +152,25 @@ def plain(text: str) -> str:
     return re.sub(r"[\s_\-\u2010-\u2015]+", " ", folded).strip(" .,;:!?\"'`()")
 
 
-def _number(answer: Any) -> float:
+def _measured(answer: Any, question: Question) -> float:
+    """A number in the unit that is asked for; one without a unit is in that."""
+    found = MEASURED.fullmatch(answer.strip()) if question.units and isinstance(answer, str) else None
+    if found is None or _is_number(answer):
+        return _number(answer, question)
+    if found[2] not in question.units:
+        near = did_you_mean(found[2], question.units) or f": it is to be {question.wanted}"
+        raise ValueError(f"{answer!r:.40} has an unknown unit{near}")
+    return question.units[found[2]] * _number(found[1], question)
+
+
+def _is_number(text: str) -> bool:
+    """Such as 3e5, which is no 3 in e5."""
+    with suppress(ValueError):
+        return math.isfinite(float(text))
+    return False
+
+
+def _number(answer: Any, question: Question) -> float:
     if isinstance(answer, str) and (parts := FRACTION.fullmatch(answer.strip())) and int(parts[2]):
         return int(parts[1]) / int(parts[2])
     try:
@@ -131,7 +178,8 @@ def _number(answer: Any) -> float:
             raise ValueError
         found = float(answer)
     except (ValueError, OverflowError):
-        raise ValueError(f"{answer!r:.40} is no plain number, such as 3.6e9 or 0.25, without a unit") from None
+        after = f"in {next(iter(question.units))}" if question.units else "without a unit"
+        raise ValueError(f"{answer!r:.40} is no plain number, such as 3.6e9 or 0.25, {after}") from None
     if not math.isfinite(found):
         raise ValueError(f"{answer!r:.40} is not finite")
     return found

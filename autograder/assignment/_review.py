@@ -83,8 +83,11 @@ def refuse_forbidden(assignment: Assignment) -> None:
 
 
 def _points(assignment: Assignment, checks: tuple[CheckFacts, ...]) -> Iterator[Remark]:
-    if (total := sum(check.weight for check in checks)) != FULL:
-        yield Remark(f"{assignment.folder}: the points of all checks and questions add up to {total:g}, not {FULL:g}")
+    by_hand = sum(part.points for part in assignment.by_hand.values() if not part.extra)
+    if (total := sum(check.weight for check in checks if not check.extra) + by_hand) != FULL:
+        what = "all checks and questions" + (" and what is read by hand" if by_hand else "")
+        apart = " without extra credit" if any(check.extra for check in checks) else ""
+        yield Remark(f"{assignment.folder}: the points of {what}{apart} add up to {total:g}, not {FULL:g}")
     counts = Counter(check.number for check in checks if check.number)
     for number in (number for number, count in counts.items() if count > 1):
         names = ", ".join(check.name for check in checks if check.number == number)
@@ -106,6 +109,9 @@ def _reference(assignment: Assignment) -> Iterator[Remark]:
             wrong := fault_of_key(question, answers.get(question.id), accepted.get(question.id))
         ):
             yield Remark(f"{assignment.solution}: {wrong}")
+    for name, path in assignment.reference_arrays.items():
+        if not path.exists():
+            yield Remark(f"{path} is missing: the reference's own {name}, with which the audit grades it")
     for mistake in load_mistakes(assignment):
         try:
             parse(mistaken_source(reference, mistake))

@@ -125,6 +125,10 @@ class Table:
         """All entries, each a text."""
         return {key: self.text(key) for key in self._data}
 
+    def numbers(self) -> dict[str, float]:
+        """All entries, each a positive, finite number."""
+        return {key: self.number(key) for key in self._data}
+
     def entries(self, key: str) -> Iterator["Table"]:
         """The tables of an array of tables, `[[key]]`; none if it is missing."""
         for position, value in enumerate(self._take(key, (list,), "an array of tables", []), start=1):

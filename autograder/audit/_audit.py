@@ -6,10 +6,10 @@ Worthless answers (zeros, the input handed back, an exception): no check of thei
 """
 
 import ast
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -182,12 +182,14 @@ class Audit:
         folder = Path(mkdtemp(dir=room))
         path = folder / f"{self.assignment.deliverable}.py"
         path.write_text(subject.source)
+        if subject.kind != "stub":
+            for name, own in self.assignment.reference_arrays.items():
+                shutil.copyfile(own, folder / name)
         started = time.monotonic()
         root = self.assignment.folder.parents[1]
         options = Options(seed=seed, select=select or subject.select)
         run = grade(self.assignment.name, path, root=root, options=options, engine=engine)
-        with suppress(OSError):
-            path.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
         return Verdict(subject, run, tuple(self._problems(subject, run)), time.monotonic() - started)
 
     def _settled(self, verdict: Verdict, grade_one: Callable[..., Verdict]) -> Verdict:
@@ -223,8 +225,9 @@ class Audit:
             yield f"passes {', '.join(kept)}"
         if subject.exact and (extra := sorted(lost - subject.lost - subject.may)):
             yield f"loses {', '.join(extra)}{_why(run, extra[0])}"
-        if subject.kind == "reference" and run.max_score != FULL:
-            yield f"the points add up to {run.max_score:g}, not {FULL:g}"
+        full = FULL - sum(part.points for part in self.assignment.by_hand.values() if not part.extra)
+        if subject.kind == "reference" and run.max_score != full:
+            yield f"the points add up to {run.max_score:g}, not {full:g}"
 
 
 def _why(run: Run, check: str) -> str:

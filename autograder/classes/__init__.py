@@ -6,6 +6,7 @@ Every submission is graded by `autograder.grading`, in its own confined process;
 from autograder.classes._cluster import Cluster, read_cluster
 from autograder.classes._drive import PAGES, ClassRun, Ended, grade_class, page_name, suite_key
 from autograder.classes._gradebook import Filled, gradebook
+from autograder.classes._hand import form
 from autograder.classes._intake import Handed, Student, read_export
 from autograder.classes._measure import Measured, measure_class
 from autograder.classes._policy import Mark, Policy, course_policy, marks, read_policy
@@ -32,6 +33,7 @@ __all__ = [
     "Store",
     "Student",
     "course_policy",
+    "form",
     "grade_class",
     "gradebook",
     "marks",

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -232,6 +232,7 @@ class _Driver:
             flags = self.store.known_flags(each.id, key)
             listed.append((each, key, self._flags(each) if flags is None else flags))
         facts = {"assignment": self.assignment.name, "title": self.assignment.title, "export": str(export)}
+        facts["by_hand"] = json.dumps([asdict(part) for part in self.assignment.by_hand.values()])
         self.store.begin(facts | {"environment": json.dumps(environment())}, listed)
 
     def _how(self) -> list[str | int | None]:
@@ -314,6 +315,7 @@ class _Driver:
                 check.weight,
                 reason,
                 check=check.name,
+                extra=check.extra,
             )
             for check in points(self.assignment)
         )

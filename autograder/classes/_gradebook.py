@@ -4,8 +4,6 @@ Whatever is not certain (whose row it is, which column) is one error, and nothin
 worse than none.
 """
 
-import csv
-import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +11,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from autograder.assignment import Course
+from autograder.classes._csv import COMMA, Row, comma, number, read_rows, written
+from autograder.classes._hand import read_hand
 from autograder.classes._intake import Student
 from autograder.classes._policy import NO_POLICY, Mark, Policy, course_policy, marks, read_policy
 from autograder.classes._store import Store
@@ -21,8 +21,6 @@ from autograder.plain import write_whole
 
 FORMATS = ("gradescope", "canvas", "moodle")
 SHOWN = 5  # names in a message
-NUMBER = re.compile(r"-?\d+(\.\d+)?")
-COMMA = re.compile(r"-?\d+,\d+")
 TITLE = re.compile(r"(?P<title>.*) \((?P<id>\d+)\)")
 GRADESCOPE = (
     *("First Name", "Last Name", "SID", "Email", "Sections", "Total Score", "Max Points", "Status", "Submission ID"),
@@ -30,7 +28,6 @@ GRADESCOPE = (
 )
 CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 Tokens = Callable[[Student], set[str]]
-Row = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,7 @@ def gradebook(
     column: str | None = None,
     policy: Path | None = None,
     course: Course | None = None,
+    hand: Path | None = None,
     partial: bool = False,
 ) -> Filled:
     """The gradebook of a graded class.
@@ -65,6 +63,7 @@ def gradebook(
         column: with canvas, the assignment's title there; by default its title here.
         policy: see `read_policy`.
         course: whose dates and price of lateness hold where the policy says nothing.
+        hand: the form of `deepgrade hand`, filled in, where the assignment has parts that are read by hand.
         partial: leave out who has no row there, or no final grade.
 
     Raises:
@@ -76,9 +75,11 @@ def gradebook(
         raise UsageError(told, help="Canvas and Moodle export the file to fill in; for Gradescope one is made.")
     with Store(folder) as store:
         given, timeless = _given(store, course)
-        known, title = marks(store, read_policy(policy, given)), store.fact("title") or ""
-        final = [mark for mark in known if mark.grade.status != "fault"]
-        remarks = _unfinished(known, store.ungraded())
+        entered = read_hand(hand, store)
+        known, title = marks(store, read_policy(policy, given), entered), store.fact("title") or ""
+        unread = [mark for mark in known if hand and entered.of(mark.student) is None]
+        final = [mark for mark in known if mark.grade.status != "fault" and mark not in unread]
+        remarks = _unfinished(known, unread, store.ungraded())
     if remarks and not partial:
         raise UsageError("; ".join(remarks), help="Grade them first, or leave them out with --partial.")
     open_points = sum(mark.grade.pending > 0 for mark in final)
@@ -102,9 +103,10 @@ def _given(store: Store, course: Course | None) -> tuple[Policy, list[str]]:
     return NO_POLICY, ["no submission has a time, so the due time of course.toml was not applied"]
 
 
-def _unfinished(known: Sequence[Mark], ungraded: Sequence[str]) -> list[str]:
+def _unfinished(known: Sequence[Mark], unread: Sequence[Mark], ungraded: Sequence[str]) -> list[str]:
     faulty = [mark.student.shown for mark in known if mark.grade.status == "fault"]
     told = [(faulty, "have a fault of the grader's in place of a grade"), (ungraded, "are not graded yet")]
+    told.append(([mark.student.shown for mark in unread], "have no points by hand yet"))
     return [f"{len(who)} {what}: {', '.join(who[:SHOWN])}" for who, what in told if who]
 
 
@@ -117,7 +119,7 @@ def gradescope(known: Sequence[Mark]) -> Filled:
         who = (first or last, last if first else "", mark.student.sid or mark.student.login, mark.student.email, "")
         points = f"{mark.score:.2f}", f"{mark.max_score:.2f}"
         rows.append(dict(zip(GRADESCOPE, (*who, *points, "Graded", submission, _time(mark), late), strict=True)))
-    return Filled(_written(GRADESCOPE, rows), len(rows))
+    return Filled(written(GRADESCOPE, rows), len(rows))
 
 
 def _clock(late: timedelta) -> str:
@@ -142,16 +144,16 @@ def canvas(known: Sequence[Mark], into: Path, column: str, *, partial: bool = Fa
     Raises:
         UsageError: the file, the column or a student is not certain.
     """
-    header, rows = _read(into, ("Student", "ID"), "the gradebook that Canvas exports")
+    header, rows = read_rows(into, ("Student", "ID"), "the gradebook that Canvas exports")
     name = _column(header, column, into)
     head = next((place for place, row in enumerate(rows) if row["Student"].strip() == "Points Possible"), None)
     if head is None:
         raise UsageError(f"{into.name} has no row Points Possible", help="Export the gradebook from Canvas again.")
-    most = _number(rows[head][name], f"{into.name}: Points Possible of {name}")
+    most = number(rows[head][name], f"{into.name}: Points Possible of {name}")
     people = rows[head + 1 :]
     for row in people:
         if COMMA.fullmatch(row[name].strip()):
-            raise _comma(row[name], f"{into.name}: {name} of {row['Student']}")
+            raise comma(row[name], f"{into.name}: {name} of {row['Student']}")
     placed, lost = _matched(known, people, into, CANVAS_KEYS, partial=partial)
     filled = 0
     for place, mark in placed.items():
@@ -159,7 +161,7 @@ def canvas(known: Sequence[Mark], into: Path, column: str, *, partial: bool = Fa
             people[place][name] = f"{mark.score * most / mark.max_score:.2f}"
             filled += 1
     kept = [*(each for each in CANVAS if each in header), name]
-    return Filled(_written(kept, rows), filled, (*lost, *_scaled(known, most)))
+    return Filled(written(kept, rows), filled, (*lost, *_scaled(known, most)))
 
 
 def moodle(known: Sequence[Mark], into: Path, *, partial: bool = False) -> Filled:
@@ -173,20 +175,20 @@ def moodle(known: Sequence[Mark], into: Path, *, partial: bool = False) -> Fille
     Raises:
         UsageError: the file or a student is not certain.
     """
-    header, rows = _read(into, ("Identifier", "Grade"), "the grading worksheet that Moodle makes")
+    header, rows = read_rows(into, ("Identifier", "Grade"), "the grading worksheet that Moodle makes")
     for row in rows:
         for name in ("Grade", "Maximum Grade"):
             if COMMA.fullmatch(row.get(name, "").strip()):
-                raise _comma(row[name], f"{into.name}: {name} of {row['Identifier']}")
+                raise comma(row[name], f"{into.name}: {name} of {row['Identifier']}")
     placed, lost = _matched(known, rows, into, MOODLE_KEYS, partial=partial)
     remarks: set[str] = set()
     for place, mark in placed.items():
         most = mark.max_score
         if "Maximum Grade" in header:
-            most = _number(rows[place]["Maximum Grade"], f"{into.name}: Maximum Grade of {rows[place]['Identifier']}")
+            most = number(rows[place]["Maximum Grade"], f"{into.name}: Maximum Grade of {rows[place]['Identifier']}")
         rows[place]["Grade"] = f"{mark.score * most / mark.max_score:.2f}"
         remarks |= set(_scaled([mark], most))
-    return Filled(_written(header, rows), len(placed), (*lost, *sorted(remarks)))
+    return Filled(written(header, rows), len(placed), (*lost, *sorted(remarks)))
 
 
 def _known(*texts: str) -> set[str]:
@@ -283,32 +285,6 @@ def _place(
     return None
 
 
-def _read(file: Path, needed: Sequence[str], what: str) -> tuple[list[str], list[Row]]:
-    """Header and rows of a CSV file that has the needed columns."""
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise UsageError(f"there is no {file}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file.name} is not UTF-8 text", help="Use the file as it was exported.") from error
-    first = text.partition("\n")[0]
-    if first.count(";") > first.count(","):
-        raise UsageError(f"{file.name} is separated by semicolons", help="Export it with commas and decimal points.")
-    header, *rows = list(csv.reader(io.StringIO(text))) or [[]]
-    for name in needed:
-        if name not in header:
-            told = f"{file.name} has no column {name!r}{did_you_mean(name, header)}"
-            raise UsageError(told, help=f"It must be {what}, unchanged. Its columns: {', '.join(header[:8])}.")
-    twice = next((name for name in header if name and header.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"{file.name} has two columns {twice!r}", help="Delete or rename one of them.")
-    full = [row + [""] * (len(header) - len(row)) for row in rows if any(cell.strip() for cell in row)]
-    long = next((number for number, row in enumerate(full, start=2) if len(row) > len(header)), None)
-    if long is not None:
-        raise UsageError(f"{file.name}: row {long} has more cells than the header", help="Export it again.")
-    return header, [dict(zip(header, row, strict=True)) for row in full]
-
-
 def _column(header: Sequence[str], wanted: str, file: Path) -> str:
     """The gradebook's column of the assignment."""
     if wanted in header and TITLE.fullmatch(wanted):
@@ -328,26 +304,6 @@ def _same(title: str, wanted: str) -> bool:
     return title.strip().casefold() == wanted.strip().casefold()
 
 
-def _number(text: str, where: str) -> float:
-    if COMMA.fullmatch(text.strip()):
-        raise _comma(text, where)
-    if not NUMBER.fullmatch(text.strip()):
-        raise UsageError(f"{where} is no number: {text!r}")
-    return float(text)
-
-
-def _comma(text: str, where: str) -> UsageError:
-    return UsageError(f"{where} has a decimal comma: {text.strip()!r}", help="Export it with decimal points.")
-
-
 def _scaled(known: Sequence[Mark], most: float) -> tuple[str, ...]:
     others = {mark.max_score for mark in known} - {most}
     return (f"points are scaled from {max(others):g} to the gradebook's {most:g}",) if others else ()
-
-
-def _written(header: Sequence[str], rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, header, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -50,6 +50,11 @@ class Student:
         """The best name that is known."""
         return self.name or self.email or self.sid or self.login or self.number
 
+    @property
+    def handles(self) -> tuple[str, ...]:
+        """What the student is known by, and nobody else, in small letters."""
+        return tuple(each.casefold() for each in (self.email, self.sid, self.number, self.login) if each)
+
 
 @dataclass(frozen=True)
 class Handed:

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from autograder.assignment import Course, Dates, Table
+from autograder.classes._hand import NOTHING, HandPoints
 from autograder.classes._intake import Student
 from autograder.classes._store import Grade, Store
 from autograder.errors import UsageError, did_you_mean
@@ -108,8 +109,9 @@ def read_policy(file: Path | None, given: Policy = NO_POLICY) -> Policy:
     return policy
 
 
-def marks(store: Store, policy: Policy) -> list[Mark]:
-    """The mark of everybody whose submission was graded, by name; attempts of earlier exports count too.
+def marks(store: Store, policy: Policy, hand: HandPoints = NOTHING) -> list[Mark]:
+    """The mark of everybody whose submission was graded, by name; attempts of earlier exports count too. Points by
+    hand are earned with whichever attempt counts.
 
     Raises:
         UsageError: lateness matters and a submission has no time; attempts cannot be told apart; an extension is of
@@ -125,7 +127,7 @@ def marks(store: Store, policy: Policy) -> list[Mark]:
             attempts.setdefault(_identity(student), []).append(grade)
     _refuse_strangers(policy, people.values())
     extra = _extra_credit(store, policy)
-    found = [_mark(people[who], grades, policy, extra) for who, grades in attempts.items()]
+    found = [_mark(people[who], grades, policy, extra, hand) for who, grades in attempts.items()]
     return sorted(found, key=lambda mark: (mark.student.shown.casefold(), mark.grade.id))
 
 
@@ -134,26 +136,22 @@ def _identity(student: Student) -> str:
 
 
 def _refuse_strangers(policy: Policy, people: Iterable[Student]) -> None:
-    known = {each for student in people for each in _handles(student)}
+    known = {each for student in people for each in student.handles}
     for who in policy.extensions:
         if who.casefold() not in known:
             near = did_you_mean(who.casefold(), known)
             raise UsageError(f"the extension of {who!r} is of nobody in this class{near}")
 
 
-def _handles(student: Student) -> set[str]:
-    fields = student.email, student.sid, student.number, student.login
-    return {each.casefold() for each in fields if each}
-
-
 def _extra_credit(store: Store, policy: Policy) -> dict[str, float]:
-    """Points of each submission that are on top of what counts as all."""
+    """Points of each submission that are on top of what counts as all, beside those that the assignment calls extra."""
     if not policy.extra_credit:
         return {}
     found, seen = dict[str, float](), set[str]()
-    for submission, task, check, most in store.lines("submission.id, task, check_name, line.max_score", earlier=True):
+    wanted = "submission.id, task, check_name, line.max_score, extra"
+    for submission, task, check, most, is_extra in store.lines(wanted, earlier=True):
         seen |= {task, check}
-        if task in policy.extra_credit or check in policy.extra_credit:
+        if not is_extra and (task in policy.extra_credit or check in policy.extra_credit):
             found[submission] = found.get(submission, 0.0) + most
     for name in policy.extra_credit:
         if name not in seen:
@@ -161,8 +159,8 @@ def _extra_credit(store: Store, policy: Policy) -> dict[str, float]:
     return found
 
 
-def _mark(student: Student, grades: list[Grade], policy: Policy, extra: dict[str, float]) -> Mark:
-    judged = [_judged(student, grade, policy, extra.get(grade.id, 0.0)) for grade in grades]
+def _mark(student: Student, grades: list[Grade], policy: Policy, extra: dict[str, float], hand: HandPoints) -> Mark:
+    judged = [_judged(student, grade, policy, extra.get(grade.id, 0.0), hand) for grade in grades]
     if len(judged) == 1 or policy.attempt == "best":
         return max(judged, key=lambda mark: (mark.score, mark.grade.created or "", mark.grade.id))
     if any(grade.created is None for grade in grades):
@@ -171,13 +169,14 @@ def _mark(student: Student, grades: list[Grade], policy: Policy, extra: dict[str
     return max(judged, key=lambda mark: (mark.grade.created or "", mark.grade.id))
 
 
-def _judged(student: Student, grade: Grade, policy: Policy, extra: float) -> Mark:
+def _judged(student: Student, grade: Grade, policy: Policy, extra: float, hand: HandPoints) -> Mark:
     late = _lateness(student, grade, policy)
     days = math.ceil(late / timedelta(days=1))
     kept = max(0.0, 1 - days * policy.percent_per_day / 100)
     if (policy.most_days is not None and days > policy.most_days) or _too_late(student, grade, policy, late):
         kept = 0.0
-    return Mark(student, grade, round(grade.score * kept, 6), round(grade.max_score - extra, 6), late)
+    earned, most = grade.score + (hand.of(student) or 0.0), grade.max_score + hand.most - extra
+    return Mark(student, grade, round(earned * kept, 6), round(most, 6), late)
 
 
 def _too_late(student: Student, grade: Grade, policy: Policy, late: timedelta) -> bool:
@@ -187,7 +186,7 @@ def _too_late(student: Student, grade: Grade, policy: Policy, late: timedelta) -
 
 
 def _extended(student: Student, policy: Policy) -> list[datetime]:
-    return [due for who, due in policy.extensions.items() if who.casefold() in _handles(student)]
+    return [due for who, due in policy.extensions.items() if who.casefold() in student.handles]
 
 
 def _lateness(student: Student, grade: Grade, policy: Policy) -> timedelta:

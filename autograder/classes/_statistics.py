@@ -201,6 +201,7 @@ def _by_count(clusters: Iterable[Cluster]) -> tuple[Cluster, ...]:
 
 
 def histogram(scores: Sequence[float], most: float, bins: int = 20) -> list[int]:
-    """How many scores fall into each of so many equal parts of 0..most; full marks into the last."""
-    counted, _ = np.histogram(scores, bins=bins, range=(0.0, most or 1.0))
+    """How many scores fall into each of so many equal parts of 0..most; full marks, and what is beyond them, into
+    the last."""
+    counted, _ = np.histogram(np.minimum(scores, most), bins=bins, range=(0.0, most or 1.0))
     return [int(each) for each in counted]

@@ -18,7 +18,7 @@ from autograder.errors import GraderError, UsageError
 from autograder.results import Line, Outcome, Run
 
 FILE = "class.sqlite"
-VERSION = 2
+VERSION = 3
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 INSERT OR IGNORE INTO fact VALUES ('version', '{VERSION}');
@@ -36,19 +36,19 @@ CREATE TABLE IF NOT EXISTS line (
   submission TEXT NOT NULL, key TEXT NOT NULL, position INTEGER NOT NULL, task TEXT NOT NULL, check_name TEXT NOT NULL,
   name TEXT NOT NULL, number TEXT NOT NULL, kind TEXT NOT NULL, outcome TEXT NOT NULL, score REAL NOT NULL,
   max_score REAL NOT NULL, diagnosis TEXT, hint TEXT, message TEXT NOT NULL, seconds REAL NOT NULL,
-  PRIMARY KEY (submission, key, position)) WITHOUT ROWID;
+  extra INTEGER NOT NULL, PRIMARY KEY (submission, key, position)) WITHOUT ROWID;
 CREATE VIEW IF NOT EXISTS grade AS
   SELECT submission.id, status, score, max_score, pending, unsteady, seconds,
     reason, submission.created, submission.present
   FROM submission JOIN result ON result.submission = submission.id AND result.key = submission.key;
 """
-LINE_COLUMNS = 15
+LINE_COLUMNS = 16
 
 
 def _columns(line: Line) -> tuple[Any, ...]:
     """A line as the table has it, after whose and which it is."""
     what = line.task, line.check, line.name, line.number, line.kind, str(line.outcome)
-    return (*what, line.score, line.max_score, line.diagnosis, line.hint, line.message, line.duration)
+    return (*what, line.score, line.max_score, line.diagnosis, line.hint, line.message, line.duration, line.extra)
 
 
 @dataclass(frozen=True)

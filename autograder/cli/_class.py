@@ -7,6 +7,8 @@ import click
 from rich.console import Console
 
 from autograder.cli._shared import EXIT_FAULT, cli, course_of, course_option, device_option, note
+from autograder.errors import UsageError
+from autograder.plain import write_whole
 from autograder.sandbox.confine import LEVELS
 
 
@@ -108,6 +110,9 @@ def measure(folder: Path, device: str, jobs: int, on_cluster: bool, where: Path 
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write.")
 @click.option("--column", help="With canvas: the assignment's title there; by default the title it has here.")
 @click.option("--policy", type=click.Path(path_type=Path), help="A TOML file: attempts, lateness, extra credit.")
+@click.option(
+    "--hand", type=click.Path(path_type=Path), help="The form of `deepgrade hand`, filled in: points given by hand."
+)
 @click.option("--partial", is_flag=True, help="Leave out who has no row in the gradebook, or no final grade.")
 @course_option
 def gradebook(
@@ -117,6 +122,7 @@ def gradebook(
     out: Path,
     column: str | None,
     policy: Path | None,
+    hand: Path | None,
     partial: bool,
     where: Path | None,
 ) -> None:
@@ -124,11 +130,25 @@ def gradebook(
     from autograder.classes import gradebook
 
     course = course_of(where)
-    filled = gradebook(folder, form, into, column=column, policy=policy, course=course, partial=partial)
+    filled = gradebook(folder, form, into, column=column, policy=policy, course=course, hand=hand, partial=partial)
     filled.write(out)
     for remark in filled.remarks:
         click.echo(f"Note: {remark}")
     click.echo(f"{filled.marks} marks in {out}")
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write.")
+def hand(folder: Path, out: Path) -> None:
+    """Write a form for the points that are given by hand in the class in FOLDER; `gradebook --hand` reads it."""
+    from autograder.classes import form
+
+    if out.exists():
+        help = "Points may have been entered there: name another file, or remove it."
+        raise UsageError(f"{out} exists already", help=help)
+    write_whole(out, form(folder))
+    click.echo(f"Written: {out}. Fill in a number a cell; then: deepgrade gradebook {folder} --hand {out} ...")
 
 
 @cli.command()

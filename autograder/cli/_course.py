@@ -105,7 +105,7 @@ def release(names: tuple[str, ...], out: Path, where: Path | None) -> None:
     from autograder.assignment import assignment_names, load_assignment
     from autograder.audit import audit
     from autograder.audit.report import show_audit
-    from autograder.release import bundles, prove, with_hints, write_bundles
+    from autograder.release import bundles, prove, with_hints, with_outputs, write_bundles
 
     course, console = course_of(where), Console()
     note(course.secret_note())
@@ -118,7 +118,10 @@ def release(names: tuple[str, ...], out: Path, where: Path | None) -> None:
         if show_audit(audit(name, course.root), console):
             help = "Mend the grading, then release."
             raise AuthoringError(f"{name} is not released: its audit has exceptions", help=help)
-        for path in write_bundles(with_hints(assignment, made), out):
+        with console.status(f"running the solution's notebook of {name}"):
+            made, remark = with_outputs(assignment, with_hints(assignment, made))
+        note(remark)
+        for path in write_bundles(made, out):
             click.echo(f"{path}  {path.stat().st_size / 1024:.0f} KiB")
 
 

@@ -253,6 +253,7 @@ class _Grading:
             picture=event.get("picture"),
             pictured=event.get("pictured", ""),
             check=facts.name,
+            extra=facts.extra,
         )
 
     def _voided(self, line: Line) -> Line:
@@ -289,10 +290,17 @@ class _Grading:
             lines=lines,
             reason=reason or None,
             status=status,
-            notes=(*(self.submission.notes if self.submission else ()), *self.notes),
+            notes=(*(self.submission.notes if self.submission else ()), *self.notes, *_by_hand(self.assignment)),
             leaderboard=(*self.standings, *rankings(self.assignment, lines)),
             task_titles={task.name: task.title for task in self.assignment.tasks.values()},
         )
+
+
+def _by_hand(assignment: Assignment) -> Iterator[str]:
+    """What somebody will read, and what it is worth."""
+    if parts := assignment.by_hand.values():
+        listed = ", ".join(f"{part.title} ({part.points:g}{' extra' if part.extra else ''})" for part in parts)
+        yield f"Not counted here, since somebody reads it, and enters its points later: {listed}."
 
 
 def rankings(assignment: Assignment, lines: tuple[Line, ...]) -> Iterator[Standing]:
@@ -321,6 +329,7 @@ def hidden_paths(assignment: Assignment) -> list[Path]:
     """What a worker must not be able to open: the reference, the known mistakes, every hidden check."""
     return [
         assignment.solution,
+        *(path for path in assignment.reference_arrays.values() if path.exists()),
         assignment.folder / "mistakes.toml",
         assignment.folder / "hidden",
         *sorted((assignment.folder / "hidden").glob("*.py")),

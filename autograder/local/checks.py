@@ -88,6 +88,7 @@ class Line:
             picture=self.picture,
             pictured=self.pictured,
             check=self.facts.name,
+            extra=self.facts.extra,
         )
 
 

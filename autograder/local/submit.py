@@ -68,9 +68,13 @@ class Submitting(Session):
         """Write the zip, with the one file in it under the name that is asked for."""
         name = f"{self.assignment.deliverable}{self.path.suffix}"
         target = self.archive()
+        arrays = [file for each in self.assignment.arrays if (file := self.path.with_name(each)).is_file()]
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(name, self.path.read_bytes())
-        terminal.say(f"Packed: {target.name}, with {name} in it. Upload it to Gradescope as it is.", "bold")
+            for file in arrays:
+                archive.write(file, file.name)
+        listed = " and ".join([name, *(file.name for file in arrays)])
+        terminal.say(f"Packed: {target.name}, with {listed} in it. Upload it to Gradescope as it is.", "bold")
         return code
 
     def archive(self) -> Path:

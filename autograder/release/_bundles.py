@@ -16,6 +16,7 @@ from autograder.assignment import DATA, Assignment, Course, given_files, load_co
 from autograder.errors import AuthoringError, UsageError
 from autograder.local.hints import FILE as HINTS
 from autograder.release._hints import locked_hints
+from autograder.release._solution import executed, solution
 from autograder.sandbox.confine import LEVELS
 from autograder.starter import build
 
@@ -71,7 +72,7 @@ def bundles(assignment: Assignment, secret: str = "") -> tuple[Bundle, ...]:
     return (
         starter,
         Bundle(f"{assignment.name}-autograder.zip", _autograder(assignment, secret)),
-        Bundle(f"{assignment.name}-solution.zip", _solution(assignment)),
+        Bundle(f"{assignment.name}-solution.zip", solution(assignment)),
     )
 
 
@@ -84,6 +85,17 @@ def with_hints(assignment: Assignment, made: tuple[Bundle, ...]) -> tuple[Bundle
     starter, *others = made
     hints = {f"{assignment.name}/public/{HINTS}": locked_hints(assignment)}
     return (Bundle(starter.name, starter.files | hints), *others)
+
+
+def with_outputs(assignment: Assignment, made: tuple[Bundle, ...]) -> tuple[tuple[Bundle, ...], str]:
+    """The bundles with the solution's notebook as it ran, and a remark where nothing here runs notebooks.
+
+    Raises:
+        AuthoringError: a cell of it raises.
+    """
+    *others, last = made
+    files, remark = executed(assignment, last.files)
+    return (*others, Bundle(last.name, files)), remark
 
 
 def write_bundles(made: Iterable[Bundle], folder: Path) -> list[Path]:
@@ -104,12 +116,6 @@ def _starter(assignment: Assignment) -> dict[str, bytes]:
         "student-guide.md": (PACKAGE / "release" / "student-guide.md").read_bytes(),
     }
     return {f"{assignment.name}/{path}": data for path, data in files.items()}
-
-
-def _solution(assignment: Assignment) -> dict[str, bytes]:
-    """The reference, and what it needs to run."""
-    given = {name: path.read_bytes() for name, path in given_files(assignment).items()}
-    return given | {assignment.solution.name: assignment.solution.read_bytes()}
 
 
 def _local_checker() -> bytes:

@@ -54,6 +54,8 @@ def _try_checks(assignment: Assignment, home: Path, folder: Path) -> None:
     solution = folder / "solution" / f"{assignment.deliverable}.py"
     solution.parent.mkdir()
     solution.write_bytes(assignment.solution.read_bytes())
+    for name, own in assignment.reference_arrays.items():
+        solution.with_name(name).write_bytes(own.read_bytes())
     for work, wanted in ((solution, True), (home / f"{assignment.deliverable}.py", False)):
         what = "the solution" if wanted else "the stub"
         ended, said = _ended(home, work, folder / f"{work.parent.name}.json")

@@ -67,6 +67,7 @@ class Line:
             large or too small; 0.25 where neither can be said.
         pictured: what the picture shows: the array, its plane, its axes.
         check: name of the check's function.
+        extra: whether its points are extra credit, on top of what can be had.
 
     Raises:
         GraderError: the score is not a number in 0..max_score, or the check did not pass and yet scores.
@@ -96,6 +97,7 @@ class Line:
     picture: list[list[float]] | None = None
     pictured: str = ""
     check: str = ""
+    extra: bool = False
 
     def __post_init__(self) -> None:
         _clean_fields(self)
@@ -174,8 +176,13 @@ class Run:
 
     @property
     def max_score(self) -> float:
-        """Points to be had, those not measured yet among them."""
-        return _total(line.max_score for line in self.lines)
+        """Points to be had, those not measured yet among them, extra credit apart."""
+        return _total(line.max_score for line in self.lines if not line.extra)
+
+    @property
+    def extra(self) -> float:
+        """Of the points earned, those that are extra credit."""
+        return _total(line.score for line in self.lines if line.extra)
 
     @property
     def pending(self) -> float:

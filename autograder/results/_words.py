@@ -48,12 +48,17 @@ def are_points(number: float) -> str:
     return f"{number:g} point{' is' if number == 1 else 's are'}"
 
 
+def on_top(run: Run) -> str:
+    """`, 3 of them extra credit`; nothing where there are none."""
+    return f", {run.extra:g} of them extra credit" if run.extra else ""
+
+
 def _verdict(run: Run) -> str:
     if any(line.visibility != "visible" for line in run.lines):
         return f"{run.submission_name} was graded. Some checks are shown later, so this is not the whole result."
     open_lines = sum(line.outcome is not Outcome.PASSED and not line.outcome.is_pending for line in run.lines)
     parts = [
-        f"{run.submission_name} was graded: {run.score:g} of {run.max_score:g} points.",
+        f"{run.submission_name} was graded: {run.score:g} of {run.max_score:g} points{on_top(run)}.",
         f"{open_lines} of {len(run.lines)} checks did not pass; each says why." if open_lines else "",
         f"{are_points(run.pending)} not measured yet." if run.pending else "",
     ]
@@ -83,8 +88,18 @@ def _mend(cause: Cause) -> str:
 
 def standing(lines: Sequence[Line]) -> str:
     """Points of a task, and in words what is not right: `10 of 13 points, 1 of 6 checks failed`."""
-    earned, worth = (sum(each) for each in zip(*((line.score, line.max_score) for line in lines), strict=True))
-    return ", ".join([f"{earned:g} of {counted(worth, 'point')}", *states(lines)])
+    parts = [f"{earned:g} of {counted(worth, kind)}" for earned, worth, kind in earnings(lines)]
+    return ", ".join([*parts, *states(lines)])
+
+
+def earnings(lines: Sequence[Line]) -> list[tuple[float, float, str]]:
+    """Earned and to be had, `point`; then the same of extra credit, `extra point`. What is not there is left out."""
+    found = []
+    for extra, kind in ((False, "point"), (True, "extra point")):
+        mine = [line for line in lines if line.extra == extra]
+        if mine:
+            found.append((sum(line.score for line in mine), sum(line.max_score for line in mine), kind))
+    return found
 
 
 def states(lines: Sequence[Line]) -> list[str]:

@@ -18,7 +18,7 @@ from autograder.plain import write_whole
 from autograder.results import signs, svg
 from autograder.results._causes import Stage, causes, counted
 from autograder.results._model import Line, Outcome, Run, shown
-from autograder.results._words import FOLLOWS, opening, states, summary
+from autograder.results._words import FOLLOWS, earnings, opening, states, summary
 
 FILE_NAME = "report.html"
 
@@ -82,14 +82,14 @@ class Task:
         return tuple(line for line, _ in self.rows)
 
     @property
-    def score(self) -> float:
-        """Points earned."""
-        return sum(line.score for line in self.lines)
-
-    @property
-    def max_score(self) -> float:
-        """Points to be had."""
-        return sum(line.max_score for line in self.lines)
+    def points(self) -> str:
+        """Earned and to be had, extra credit apart: `10 / 13 + 2 / 2 extra`."""
+        told = {"point": "", "extra point": " extra"}
+        parts = (
+            f"{signs.points(earned)} / {signs.points(worth)}{told[kind]}"
+            for earned, worth, kind in earnings(self.lines)
+        )
+        return " + ".join(parts)
 
     @property
     def sign(self) -> signs.Sign:
@@ -104,8 +104,9 @@ class Task:
 
     @property
     def share(self) -> float:
-        """Of the points, in 0..1; a task without points is complete."""
-        return self.score / self.max_score if self.max_score else 1.0
+        """Of the points, or where it has no others of extra credit, in 0..1; a task without points is complete."""
+        earned, worth, _ = earnings(self.lines)[0]
+        return earned / worth if worth else 1.0
 
 
 def _tally(lines: Sequence[Line]) -> list[tuple[signs.Sign, int]]:

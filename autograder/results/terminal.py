@@ -15,7 +15,7 @@ from rich.text import Text
 
 from autograder.results._causes import Cause, Stage, causes
 from autograder.results._model import Line, Outcome, Run
-from autograder.results._words import FOLLOWS, are_points, opening
+from autograder.results._words import FOLLOWS, are_points, earnings, on_top, opening
 from autograder.results.signs import SIGNS, points, sign
 
 
@@ -91,9 +91,8 @@ def _table(run: Run) -> Table:
     table.add_column("points", justify="right", no_wrap=True)
     table.add_column("outcome", no_wrap=True)
     for task, lines in run.by_task().items():
-        earned, possible = sum(line.score for line in lines), sum(line.max_score for line in lines)
-        title = Text(run.title_of(task), style="bold")
-        table.add_row("", title, Text(f"{points(earned)}/{points(possible)}", style="bold"), "")
+        took = " + ".join(f"{points(earned)}/{points(worth)}" for earned, worth, _ in earnings(lines))
+        table.add_row("", Text(run.title_of(task), style="bold"), Text(took, style="bold"), "")
         for line in lines:
             table.add_row(line.number, Text(line.name), *_ended(line))
         table.add_section()
@@ -138,7 +137,7 @@ def _ending(run: Run) -> Panel:
 def _total(run: Run) -> Text:
     counted = Counter(sign(line) for line in run.lines)
     parts = ", ".join(f"{count} {shown.word}" for shown, count in counted.items())
-    text = Text(f"{points(run.score)} of {points(run.max_score)} points", style="bold")
+    text = Text(f"{points(run.score)} of {points(run.max_score)} points{on_top(run)}", style="bold")
     text.append(f"  {parts or 'no checks'}; seed {run.seed}, {run.duration:.1f} s", style="not bold")
     if run.pending:
         text.append(f"\n{are_points(run.pending)} not measured yet", style="cyan")

@@ -7,8 +7,21 @@ solution: nothing of it may slip into what students get.
 """
 
 from autograder.starter._build import build, drift, write
+from autograder.starter._handout import handout
 from autograder.starter._markers import Block, solution_blocks
 from autograder.starter._notebook import notebook
+from autograder.starter._pictures import pictures
 from autograder.starter._stub import solved_source, stub_source
 
-__all__ = ["Block", "build", "drift", "notebook", "solution_blocks", "solved_source", "stub_source", "write"]
+__all__ = [
+    "Block",
+    "build",
+    "drift",
+    "handout",
+    "notebook",
+    "pictures",
+    "solution_blocks",
+    "solved_source",
+    "stub_source",
+    "write",
+]

@@ -91,10 +91,11 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def _hidden_points(assignment: Assignment) -> bytes:
-    """What the hidden checks of each task are worth, as the handout's table says it: for the checker at home."""
+    """What the hidden checks of each task are worth, as the handout's table says it, extra credit apart: for the
+    checker at home."""
     worth: dict[str, float] = {}
     for check in points(assignment):
-        if not check.is_public:
+        if not check.is_public and not check.extra:
             worth[check.task] = worth.get(check.task, 0) + check.weight
     return (json.dumps(worth, indent=1) + "\n").encode()
 

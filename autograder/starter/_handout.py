@@ -1,7 +1,7 @@
 """The handout, cut at its headings, with the table of points in its place."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from autograder.assignment import QUIZ, Assignment, CheckFacts, points
@@ -63,7 +63,8 @@ def _limit(name: str, assignment: Assignment) -> str:
 
 
 def points_table(assignment: Assignment) -> str:
-    """Markdown: for every task what it is worth, and how much of that the public checks show at home."""
+    """Markdown: for every task what it is worth, and how much of that the public checks show at home; what somebody
+    reads; extra credit, which the total does not count."""
     checks = points(assignment)
     lines = ["| task | | points | in the public checks |", "|---|---|---:|---:|"]
     rows = [(task.name, task.title) for task in assignment.tasks.values()]
@@ -71,9 +72,24 @@ def points_table(assignment: Assignment) -> str:
         rows.append((QUIZ, f"{len(assignment.quiz)} questions"))
     for name, title in rows:
         mine = [check for check in checks if check.task == name]
-        lines.append(f"| {name} | {title} | {_sum(mine)} | {_sum(check for check in mine if check.is_public)} |")
-    shown = _sum(check for check in checks if check.is_public)
-    return "\n".join([*lines, f"| **total** | | **{_sum(checks)}** | **{shown}** |"])
+        lines.append(f"| {name} | {title} | {_worth(mine)} | {_worth([check for check in mine if check.is_public])} |")
+    for part in assignment.by_hand.values():
+        lines.append(f"| {part.name} | {part.title} (somebody reads it) | {_points(part.points, part.extra)} | 0 |")
+    counted = [check for check in checks if not check.extra]
+    total = sum(check.weight for check in counted) + sum(p.points for p in assignment.by_hand.values() if not p.extra)
+    shown = _sum(check for check in counted if check.is_public)
+    return "\n".join([*lines, f"| **total** | | **{total:g}** | **{shown}** |"])
+
+
+def _worth(checks: Sequence[CheckFacts]) -> str:
+    """Points, and extra credit beside them: `10 + 2 extra`."""
+    sums = {extra: sum(check.weight for check in checks if check.extra == extra) for extra in (False, True)}
+    parts = [_points(worth, extra) for extra, worth in sums.items() if worth]
+    return " + ".join(parts) or "0"
+
+
+def _points(worth: float, extra: bool) -> str:
+    return f"{worth:g} extra" if extra else f"{worth:g}"
 
 
 def sections(text: str, assignment: Assignment) -> tuple[Section, ...]:

@@ -25,6 +25,7 @@ from autograder.submission._files import (
     Entry,
     code_kind,
     is_archive,
+    is_arrays,
     is_clutter,
     kind_of,
     limit_of,
@@ -88,7 +89,7 @@ def _tar_entries(source: Path | bytes, name: str) -> Iterator[Entry]:
                 data, inner = b"", member.name
                 if (
                     kind == FILE
-                    and (code_kind(inner) or is_archive(inner))
+                    and (code_kind(inner) or is_archive(inner) or is_arrays(inner))
                     and member.size <= min(limit_of(inner), room)
                 ):
                     read = archive.extractfile(member)

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from autograder.assignment import Assignment
 from autograder.errors import GraderError, SubmissionError
 from autograder.submission._archive import archive_entries
+from autograder.submission._arrays import beside, found_arrays
 from autograder.submission._choice import advice, choose, is_notebook, outline, renamed, wanted_files
 from autograder.submission._files import (
     FILE,
@@ -37,7 +38,8 @@ class Submission:
     """The module that is graded.
 
     `source` is its text, `path` the staged file (readable by all, writable by the grader), `digest` the SHA-256 of the
-    staged bytes, `origin` what was handed in and taken, `notes` what the student should know about the choice.
+    staged bytes, files of arrays included, `origin` what was handed in and taken, `notes` what the student should know
+    about the choice.
     """
 
     source: str
@@ -48,7 +50,8 @@ class Submission:
 
 
 def collect(path: Path | str, assignment: Assignment, staging: Path) -> Submission:
-    """Take the deliverable out of what was handed in, and stage it as `staging/DELIVERABLE.py`.
+    """Take the deliverable out of what was handed in, and stage it as `staging/DELIVERABLE.py`, with its files of
+    arrays beside it.
 
     Args:
         path: a `.py`, an `.ipynb`, a `.zip` or a tar of any name, or a folder.
@@ -59,7 +62,7 @@ def collect(path: Path | str, assignment: Assignment, staging: Path) -> Submissi
         SubmissionError: there is no such file, or it is not what was asked for, damaged, unreadable or too large.
         GraderError: the module cannot be staged.
     """
-    entry, notes = _find(Path(path), assignment)
+    entry, notes, listed = _find(Path(path), assignment)
     name, data = entry.path.name, entry.read()
     if is_notebook(data, name):
         kind = NOTEBOOK
@@ -73,8 +76,13 @@ def collect(path: Path | str, assignment: Assignment, staging: Path) -> Submissi
     needed_of(staged).unlink(missing_ok=True)
     if kind == MODULE and (text := needed_text(source, assignment)):
         _stage(text.encode(), needed_of(staged))
-    digest = hashlib.sha256(data).hexdigest()
-    return Submission(source, staged, digest, shown(entry.path), (*notes, *disguised, *more))
+    arrays, missing = found_arrays(listed, entry, assignment)
+    digest = hashlib.sha256(data)
+    for array in assignment.arrays:
+        (staging / array).unlink(missing_ok=True)
+        if array in arrays:
+            digest.update(hashlib.sha256(_stage(arrays[array], staging / array).read_bytes()).digest())
+    return Submission(source, staged, digest.hexdigest(), shown(entry.path), (*notes, *disguised, *more, *missing))
 
 
 def needed_of(staged: Path) -> Path:
@@ -86,8 +94,11 @@ def _called(kind: str) -> str:
     return "a notebook" if kind == NOTEBOOK else "a module"
 
 
-def _find(path: Path, assignment: Assignment) -> tuple[Entry, tuple[str, ...]]:
-    """The entry to grade, and notes about how it was chosen."""
+Found = tuple[Entry, tuple[str, ...], list[Entry]]
+
+
+def _find(path: Path, assignment: Assignment) -> Found:
+    """The entry to grade, notes about how it was chosen, and everything that was handed in."""
     kind = kind_at(path)
     if kind == FOLDER:
         return _chosen(list(folder_entries(path)), f"the folder {shown(path.name)}", assignment)
@@ -98,20 +109,21 @@ def _find(path: Path, assignment: Assignment) -> tuple[Entry, tuple[str, ...]]:
     if not code_kind(path.name):
         raise SubmissionError(f"{shown(path.name)} is not a .py, .ipynb or .zip file", help=advice(assignment))
     notes = () if path.name in wanted_files(assignment) else (renamed(path.name, assignment),)
-    return Entry(PurePosixPath(path.name), FILE, partial(read_file, path)), notes
+    return Entry(PurePosixPath(path.name), FILE, partial(read_file, path)), notes, beside(path, assignment)
 
 
-def _chosen(entries: list[Entry], where: str, assignment: Assignment) -> tuple[Entry, tuple[str, ...]]:
+def _chosen(entries: list[Entry], where: str, assignment: Assignment) -> Found:
     """The choice among the entries; where nothing in them is asked for, among those of the archives in them too."""
     inner = [each for each in entries if each.kind == FILE and is_archive(each.path.name)][:MAX_INNER]
     try:
         entry, notes = choose(entries, where, assignment)
         if not inner or outline(entry.read(), entry.path.name, assignment).written:
-            return entry, notes
+            return entry, notes, entries
     except SubmissionError:
         if not inner:
             raise
-    return choose([*entries, *_within(inner)], where, assignment)
+    listed = [*entries, *_within(inner)]
+    return *choose(listed, where, assignment), listed
 
 
 def _within(archives: Iterable[Entry]) -> list[Entry]:

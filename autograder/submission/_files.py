@@ -13,6 +13,7 @@ from autograder.errors import SubmissionError
 MAX_MODULE = 5 << 20  # bytes of a .py
 MAX_NOTEBOOK = 40 << 20  # bytes of an .ipynb, its outputs included, which are cut out before it is parsed
 MAX_ARCHIVE = 32 << 20  # bytes of an archive within another
+MAX_ARRAYS = 64 << 20  # bytes of a file of arrays
 MAX_ENTRIES = 50_000  # what is listed of a folder or an archive: data and pictures lie beside many a submission
 MAX_DEPTH = 8  # folders within folders
 
@@ -72,8 +73,15 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(ARCHIVES)
 
 
+def is_arrays(name: str) -> bool:
+    """Whether a file's name is that of a file of NumPy's arrays."""
+    return name.endswith(".npz")
+
+
 def limit_of(name: str) -> int:
     """How many bytes a file of that name may have."""
+    if is_arrays(name):
+        return MAX_ARRAYS
     return MAX_NOTEBOOK if code_kind(name) == NOTEBOOK else MAX_ARCHIVE if is_archive(name) else MAX_MODULE
 
 

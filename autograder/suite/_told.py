@@ -8,6 +8,9 @@ from types import FrameType
 
 import pytest
 
+UNUSABLE = (
+    "What your code returned could not be used by this check: look at the types and shapes that the docstring promises."
+)
 LONGEST = 200  # characters of a value
 PLAIN = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.Slice, ast.Load, ast.UnaryOp, ast.USub)
 

@@ -8,6 +8,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,15 +24,9 @@ from autograder.checks.race import GpuRace, Inconclusive, Race, Times
 from autograder.errors import GraderError
 from autograder.proof.prover import Prover
 from autograder.sandbox.steps import Request
-from autograder.suite._told import told
-from autograder.suite.world import Blocked, Case, World
-
-UNUSABLE = (
-    "What your code returned could not be used by this check: look at the types and shapes that the docstring promises."
-)
-UNDIAGNOSED = frozenset(
-    ("stub", "timeout", "memory", "disk", "exit", "signal", "garbled", "forbidden", "slow", "cost", "unproven")
-)  # no known mistake does that
+from autograder.suite._handed import handed_arrays
+from autograder.suite._told import UNUSABLE, told
+from autograder.suite.world import UNDIAGNOSED, Blocked, Case, World
 
 
 class ChecksPlugin:
@@ -140,6 +135,11 @@ class ChecksPlugin:
     def expect(self, student: Door) -> Expect:
         """The student's answers against known ones."""
         return Expect(student)
+
+    @pytest.fixture
+    def arrays(self) -> Callable[[str], dict[str, Any]]:
+        """Files of plain arrays that were handed in: `arrays("weights.npz")` gives its arrays by name."""
+        return partial(handed_arrays, self.world)
 
     @pytest.fixture
     def set_score(self) -> Callable[[float], None]:
