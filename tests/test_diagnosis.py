@@ -32,6 +32,22 @@ hint = "Something is added to the product, and to its gradient."
 fails = ["test_scale"]
 
 [[mistake]]
+name = "tripled-where-few"
+task = "double"
+find = "return 2 * x"
+replace = "return 3 * x if x.ndim == 1 else 2.5 * x"
+hint = "Vectors are tripled."
+fails = ["test_double", "test_double_worked_example", "test_keeps_float32"]
+
+[[mistake]]
+name = "negated"
+task = "scale"
+find = "return x * w, (x, w)"
+replace = "return -x * w, (x, w)"
+hint = "The product is negated, and whatever is called twice."
+fails = ["test_scale", "test_twice"]
+
+[[mistake]]
 name = "one-too-large"
 task = "scale"
 find = "return x * w, (x, w)"
@@ -109,6 +125,12 @@ def test_a_mistake_beside_an_unknown_one_is_named_where_it_shows_first(told: Tol
     assert (line.diagnosis, line.hint) == ("one-too-large", "Something is added to the product.")
 
 
+def test_a_mistake_beside_an_unknown_one_is_not_named_where_it_would_lose_what_passed(told: Told) -> None:
+    negated = (FORWARD, "return -x * w, (x, w)")
+    assert told(negated, (DW, "(dout * x).sum(axis=0) * 7"))["test_scale"].diagnosis is None
+    assert told(negated)["test_scale"].diagnosis == "negated"
+
+
 def test_a_mistake_is_not_named_where_an_unknown_one_shows_first(told: Told) -> None:
     line = told((FORWARD, "return x * w * 7, (x, w)"), (DW, "(dout * x).mean(0)"))["test_scale"]
     assert line.diagnosis is None
@@ -132,6 +154,11 @@ def test_of_mistakes_that_answer_alike_the_one_is_told_that_explains_all_checks(
     lines = told((DOUBLE, "return x + x + x"))
     names = {check: line.diagnosis for check, line in lines.items()}
     assert names == dict.fromkeys(("test_double_worked_example", "test_double", "test_keeps_float32"), "tripled")
+
+
+def test_of_mistakes_that_answer_alike_another_case_of_a_check_decides(told: Told) -> None:
+    lines = told((DOUBLE, "return x * (3 if x.ndim == 1 else 2.5)"))
+    assert {line.diagnosis for line in lines.values()} == {"tripled-where-few"}
 
 
 def test_of_mistakes_that_nobody_can_tell_apart_all_are_told(told: Told) -> None:

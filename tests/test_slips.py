@@ -50,6 +50,8 @@ NOT_TOLD = {
     ),
     "something else that is None": f"{BACKWARD}    table = None\n    return table[0]",
     "None in no backward": "def f(n):\n    a, b = None",
+    "a size of a thousand terms": f"def f(n):\n    return np.zeros(n / 2{' + 1.0' * 950})",
+    "an assertion of a thousand terms": f"def f(n):\n    assert n < 0{' + 1' * 950} - 950",
     "any other assertion": "def f(n):\n    assert n == 4",
     "any other exception": "def f(n):\n    return np.ones(n / 2 > 1) @ np.ones(3)",
 }

@@ -128,7 +128,8 @@ class Diagnosis:
         """The known mistake that answers every request of a failed check as the student did; or else two that do
         together; or else one that gives what is wrong first, and gets nothing wrong that the student has right.
 
-        At least one of these answers must differ from the reference's: agreement on what is right shows nothing.
+        At least one of these answers must differ from the reference's: agreement on what is right shows nothing. Of
+        another case of a check nothing is told; it only rules out what does not explain it, too.
 
         Args:
             task: whose mistakes to try where the check has no name, None for all.
@@ -138,7 +139,13 @@ class Diagnosis:
         """
         if reference is None or not student.log:
             return None
+        before = self.found.get(student.check) if student.check else None
+        if before is not None and len(before) < 2:
+            return None
         failure = Failure.of(student, reference, with_dtypes if by_dtype else closely)
+        if before is not None:
+            self.found[student.check] = self._also(failure, before) or before
+            return None
         likely, others = self._candidates(task, student.check)
         found = self._explanations(failure, likely, others)
         self.found[student.check] = found
@@ -165,7 +172,7 @@ class Diagnosis:
         for check, found in self.found.items():
             left = [each for each in found if not (each.partly and contradicted(each))]
             best[check] = [each for each in left if likelihood(each) == max(map(likelihood, left))]
-        alone = {each[0].mistakes[0] for each in best.values() if len(each) == len(each[0].mistakes) == 1}
+        alone = {each[0].mistakes[0] for each in best.values() if len(each) == 1 and len(each[0].mistakes) == 1}
         return {check: _told(best[check], alone) for check, found in self.found.items() if found}
 
     def _explanations(self, failure: "Failure", candidates: list[Mistake], others: list[Mistake]) -> list[Explanation]:
@@ -205,6 +212,18 @@ class Diagnosis:
                 seconds = min(PAIR_SECONDS, self._for_pairs)
                 self._for_pairs -= within(seconds, partial(each, pairs))
         return found
+
+    def _also(self, failure: "Failure", explanations: list[Explanation]) -> list[Explanation]:
+        """Those of some explanations that another failure bears out."""
+        left = list[Explanation]()
+
+        def each(_: Callable[[], float]) -> None:
+            for explanation in explanations:
+                likeness = failure.likeness(LocalRunner(self.module(explanation.told()), self.helpers))
+                left.extend([explanation] if likeness.whole or (explanation.partly and likeness.shown) else [])
+
+        within(PAIR_SECONDS, each)
+        return left
 
     def _candidates(self, task: str | None, check: str) -> tuple[list[Mistake], list[Mistake]]:
         """Those that lose the check, first those that were recognised before, then the task's own; and the task's

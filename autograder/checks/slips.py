@@ -66,9 +66,12 @@ def slip(raised: Raised, source: Path) -> str:
         source: its file.
     """
     said = next((text for pattern, text in SAID.items() if re.search(pattern, raised.message)), "")
-    if not said and raised.type == "AssertionError":
+    if raised.type == "AssertionError":
         said = INSISTS if asserted(raised, source).message == REMAINDER else ""
-    told = said or _at_its_line(raised, source)
+    try:
+        told = said or _at_its_line(raised, source)
+    except RecursionError:  # of a thousand terms
+        told = ""
     return f"\n{told}" if told else ""
 
 
@@ -78,8 +81,12 @@ def asserted(raised: Raised, source: Path) -> Raised:
     if found is None or not isinstance(found[1], ast.Assert):
         return raised
     operators = [node.op for node in ast.walk(found[1].test) if isinstance(node, ast.BinOp)]
-    remainder = any(isinstance(operator, ast.Mod) for operator in operators)
-    return replace(raised, message=REMAINDER if remainder else ast.unparse(found[1].test))
+    if any(isinstance(operator, ast.Mod) for operator in operators):
+        return replace(raised, message=REMAINDER)
+    try:
+        return replace(raised, message=ast.unparse(found[1].test))
+    except RecursionError:  # of a thousand terms
+        return raised
 
 
 def _at_its_line(raised: Raised, source: Path) -> str:
