@@ -177,7 +177,8 @@ class Session:
 def starts(s: Session) -> None:
     """From the archive to the first function."""
     s.say("## Unpacked")
-    s.run("unzip -q conv-starter.zip && cd conv && ls -C -w 120")
+    unpack = "unzip -q conv-starter.zip && cd conv && ls"
+    s.run(f"{unpack} -C -w 120 -T 0", shown=unpack)
     s.run("python check.py")
     s.say("## One task, and a well-known slip", "`corr2d` is written; the kernel is turned, as mathematicians do.")
     s.write(written(["corr2d"]), TURNED)
@@ -237,7 +238,7 @@ def hands_in(s: Session) -> None:
     s.run("unzip -l conv-submission.zip | tail -n +4 | head -n 1")
     s.say("What the course's grader says of that zip:")
     graded = f"deepgrade grade conv {s.home / 'conv-submission.zip'} --out {s.folder / 'out'} --course {ROOT}"
-    output = s.run(graded, first=" points  ", shown="deepgrade grade conv conv-submission.zip")
+    output = s.run(graded, first=" of 100 points  ", shown="deepgrade grade conv conv-submission.zip")
     assert " failed" not in output, output
 
 
