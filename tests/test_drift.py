@@ -1,5 +1,6 @@
 """What is generated and committed is what would be generated now."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from autograder.assignment import COST_FIGURES, FORBIDDEN, assignment_names, load_assignment, points
 from autograder.sandbox import absence
 from autograder.starter import drift
+from docs import student_session
 from docs.figures import FIGURES
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +45,19 @@ def test_the_page_of_cost_limits_has_the_limits_that_hold(name: str) -> None:
     }
     races = {(task, "times the reference"): targets.target for task, targets in assignment.races.items()}
     assert limits == costs | races, "run `python -m benchmarks cost > benchmarks/cost.md`"
+
+
+def test_the_recorded_session_is_of_checks_that_there_are() -> None:
+    """Seconds differ from one recording to the next; what was recorded are this course's checks, and what the student
+    wrote is still a slip in the reference."""
+    page = student_session.PAGE.read_text("utf-8")
+    assert page.startswith(student_session.HEAD)
+    assert set(re.findall(r"^  [·✓✗] [\d.]+ +\d+/(\d+)  (.*?)(?: \(\d+\.\d s\))?$", page, re.MULTILINE)) == {
+        (f"{check.weight:g}", check.title) for check in points(student_session.CONV) if check.is_public
+    }, "run `python docs/student_session.py`"
+    whole = student_session.written(student_session.PARTS, quiz=True)
+    assert [whole.count(right) for right, _ in (student_session.TURNED, student_session.MEAN)] == [1, 1]
+    assert "NotImplementedError" not in whole and whole.count('"q1": "') == 1
 
 
 def test_the_groups_that_facts_may_forbid_are_those_that_can_be_absent() -> None:
