@@ -139,7 +139,9 @@ def author(session: Session) -> None:
         session.write(name, text, {"toml": "toml", "md": "markdown", "py": "python"}[name.rpartition(".")[2]])
     session.run("rm assignments/losses/experiment.py")
     session.say(
-        "## What is wrong with it, without running it\n\nNothing is graded yet: these are told by the files alone."
+        "## What is wrong with it, without running it\n\nNothing is graded yet: these are told by the files alone, one "
+        "at a time, and a message stays until its own slip is mended.\nTwo more slips, which were seen on the way, are "
+        "mended before the one that is told."
     )
     for name, right, wrong in SLIPS[:4]:
         session.run("deepgrade audit losses", ends=65)
