@@ -27,6 +27,7 @@ from autograder.checks.given import at_hand
 from autograder.errors import DeepgradeError, GraderError
 from autograder.grading.job import Job
 from autograder.grading.kept import Kept
+from autograder.plain import write_whole
 from autograder.proof.prover import Prover
 from autograder.sandbox.box import Sandbox, Worker
 from autograder.sandbox.limits import Limits, WorkerLost
@@ -218,11 +219,18 @@ def preflight(sandbox: Sandbox, sources: Sources, limits: Limits, secrets: list[
         )
 
 
+def _keep_code(worker: Worker, sources: Sources) -> None:
+    """Have the submission compiled once for all workers; it is bytes here. Where that fails, each of them compiles it,
+    and tells what is wrong."""
+    with suppress(WorkerLost, OSError):
+        code = worker.request({"compile": True}).get("value")
+        if isinstance(code, np.ndarray):
+            write_whole(sources.code, code.tobytes())
+
+
 def versions() -> dict[str, str]:
     """Of everything that a verdict may depend on."""
     import platform
-
-    import numpy as np
 
     return {
         "python": platform.python_version(),
@@ -230,12 +238,3 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "pytest": pytest.__version__,
     }
-
-
-def _keep_code(worker: Worker, sources: Sources) -> None:
-    """Have the submission compiled once for all workers; where that fails, each of them tells why. It is bytes here."""
-    with suppress(WorkerLost):
-        code = worker.request({"compile": True}).get("value")
-        if isinstance(code, np.ndarray):
-            sources.code.write_bytes(code.tobytes())
-            sources.code.chmod(0o644)

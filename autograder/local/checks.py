@@ -201,7 +201,21 @@ def run_checks(
             ran.lines[name] = _line(facts[name], merged(cases[name]))
             ended(ran.lines[name])
 
-    world = World(
+    plugin = ChecksPlugin(_world(work, clock, diagnosis), report, set(facts))
+    listener = Listener(begins, facts, work, goes_on)
+    files = [str(file) for file in sorted((work.assignment.folder / "public").glob("test_*.py"))]
+    if facts:
+        run_pytest(plugin, work.assignment.folder, files, more=[listener])
+    ran.problems, ran.interrupted, ran.doors = dict(_told(plugin.problems)), listener.interrupted, listener.doors
+    missing = [name for name in first if name not in ran.lines]
+    if missing and not ran.problems and ran.interrupted is None:
+        raise GraderError(f"the checks {', '.join(missing)} did not run")
+    return ran
+
+
+def _world(work: Work, clock: Clock, diagnosis: Any) -> World:
+    """What public checks are run against: the work, without a reference."""
+    return World(
         assignment=work.assignment,
         student=lambda: work.runner(clock),
         student_module=work.module,
@@ -211,18 +225,6 @@ def run_checks(
         source=work.source,
         diagnosis=diagnosis,
     )
-    plugin = ChecksPlugin(world, report, set(facts))
-    listener = Listener(begins, facts, work, goes_on)
-    files = [str(file) for file in sorted((work.assignment.folder / "public").glob("test_*.py"))]
-    if facts:
-        run_pytest(plugin, work.assignment.folder, files, more=[listener])
-    ran.problems, ran.interrupted = dict(_told(plugin.problems)), listener.interrupted
-    ran.doors = listener.doors
-    if ran.problems:
-        return ran
-    if missing := [name for name in first if name not in ran.lines and ran.interrupted is None]:
-        raise GraderError(f"the checks {', '.join(missing)} did not run")
-    return ran
 
 
 def _line(facts: CheckFacts, found: dict[str, Any]) -> Line:
