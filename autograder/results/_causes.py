@@ -47,7 +47,7 @@ WORDS = {  # by rung, what is said of a function
     "garbled": "gives back what cannot be read",
     "returned": "gives back None",
     "type": "has the wrong type",
-    "structure": "gives back something other than was asked for",
+    "structure": "is not what was asked for",  # the wrong number of things, or nothing of that name
     "shape": "has the wrong shape",
     "dtype": "has the wrong dtype",
     "finite": "is not finite everywhere",
