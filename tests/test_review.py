@@ -92,7 +92,22 @@ def test_a_file_that_nobody_reads_is_said_and_no_fault(folder: Path, name: str) 
     assert reviewed(folder) == ([], [f"{folder / name} is ignored: it is not among an assignment's files"])
 
 
+SHARED = "import pytest\n\n\n@pytest.fixture\ndef width():\n    return 3\n"
+
+
+def test_hidden_checks_share_fixtures_and_functions(folder: Path) -> None:
+    add("hidden/shared.py", SHARED)(folder)
+    edit(HIDDEN, "def test_double(agrees, draw, shape):", "def test_double(agrees, draw, shape, width):")(folder)
+    edit(HIDDEN, "import numpy as np\n", "import numpy as np\nfrom shared import width\n")(folder)
+    assert reviewed(folder) == ([], [])
+
+
 REFUSED = {
+    "a check where none is looked for": (
+        add("hidden/shared.py", "def test_all(): ..."),
+        r"shared\.py:1: test_all would not run: files of checks are called test_\*\.py",
+    ),
+    "what is shared and no Python": (add("hidden/shared.py", "def two(:"), r"shared\.py: cannot be parsed"),
     "a misspelt fixture": (
         edit(HIDDEN, "(agrees, draw, shape)", "(agrees, draws, shape)"),
         r"test_hidden\.py:\d+: test_double: no fixture and no parameter is called 'draws'; did you mean 'draw'\?",

@@ -7,7 +7,7 @@ an assignment by its files alone. The local checker that students get ships this
 code of an assignment is run.
 """
 
-from autograder.assignment._checks import KINDS, CheckFacts, is_chosen, points
+from autograder.assignment._checks import KINDS, SHARED, CheckFacts, is_chosen, points
 from autograder.assignment._course import (
     DEVICES,
     GITHUB_FOLDER,
@@ -58,6 +58,7 @@ __all__ = [
     "ROUNDING",
     "SCORING",
     "SECRET",
+    "SHARED",
     "Assignment",
     "ByHand",
     "CheckFacts",

@@ -12,6 +12,7 @@ from autograder.errors import AuthoringError, did_you_mean
 from autograder.syntax import parse
 
 KINDS = ("agreement", "property", "dtype", "cost", "race", "quiz")
+SHARED = "shared.py"  # what hidden checks import from each other stands there, in their folder
 MARKER = ("kind", "extra")  # what @pytest.mark.task takes beside the task
 EXTRA = " (extra credit)"  # ends the name of such a check, wherever that is shown
 WEIGHTS = ("weight", "partial_credit")  # of the two the outer one wins, as in gradescope_utils
@@ -48,6 +49,7 @@ def points(assignment: Assignment) -> tuple[CheckFacts, ...]:
                 if check.name in checks:
                     raise AuthoringError(f"{file}: another check of this assignment is called {check.name!r} too")
                 checks[check.name] = check
+    _refuse_shared(assignment.folder / "hidden" / SHARED)
     for position, question in enumerate(assignment.quiz, start=1):
         name, title = f"test_quiz[{question.id}]", f"quiz {question.id}: {question.question}"
         checks[name] = CheckFacts(
@@ -61,12 +63,24 @@ def is_chosen(check: str, only: Collection[str]) -> bool:
     return not only or check in only or check.partition("[")[0] in only
 
 
-def _checks_in(file: Path, assignment: Assignment, *, is_public: bool) -> Iterator[CheckFacts]:
+def _refuse_shared(file: Path) -> None:
+    """Refuse checks where none is looked for."""
+    for node in _body(file) if file.exists() else ():
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
+            raise AuthoringError(
+                f"{file}:{node.lineno}: {node.name} would not run: files of checks are called test_*.py"
+            )
+
+
+def _body(file: Path) -> list[ast.stmt]:
     try:
-        module = parse(file.read_bytes(), filename=str(file))
+        return parse(file.read_bytes(), filename=str(file)).body
     except (SyntaxError, ValueError) as error:
         raise AuthoringError(f"{file}: cannot be parsed ({error})") from error
-    for node in module.body:
+
+
+def _checks_in(file: Path, assignment: Assignment, *, is_public: bool) -> Iterator[CheckFacts]:
+    for node in _body(file):
         if isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
             raise AuthoringError(f"{file}:{node.lineno}: checks are functions; {node.name} is a class")
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):

@@ -28,8 +28,10 @@ def refuse_fixtures(assignment: Assignment) -> None:
 
 
 def _refuse_in(file: Path, *, is_public: bool) -> None:
-    functions = [node for node in parse(file.read_bytes()).body if isinstance(node, ast.FunctionDef)]
+    body = parse(file.read_bytes()).body
+    functions = [node for node in body if isinstance(node, ast.FunctionDef)]
     own = {node.name for node in functions if _is_fixture(node)}
+    own |= {each.asname or each.name for node in body if isinstance(node, ast.ImportFrom) for each in node.names}
     for node in functions:
         if node.name.startswith("test"):
             _refuse_fixtures(node, f"{file}:{node.lineno}: {node.name}", own, is_public=is_public)

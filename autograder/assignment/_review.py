@@ -9,7 +9,7 @@ from datetime import timedelta
 from fnmatch import fnmatch
 from typing import Any
 
-from autograder.assignment._checks import CheckFacts, points
+from autograder.assignment._checks import SHARED, CheckFacts, points
 from autograder.assignment._course import Course
 from autograder.assignment._facts import Assignment
 from autograder.assignment._fixtures import refuse_fixtures
@@ -24,7 +24,7 @@ FULL = 100.0  # points of an assignment
 MARGIN = timedelta(seconds=150)  # for starting on half a core, for ending a grader that hangs, and for writing
 READ = (
     *("assignment.toml", "handout.md", "experiment.py", "helpers.py", "mistakes.toml"),
-    *("public/test_*.py", "hidden/test_*.py", "given/*.py", "data/*", "figures/*"),
+    *("public/test_*.py", "hidden/test_*.py", f"hidden/{SHARED}", "given/*.py", "data/*", "figures/*"),
 )
 
 
@@ -147,5 +147,6 @@ def _files(assignment: Assignment) -> Iterator[Remark]:
             continue
         if not any(fnmatch("/".join(parts), pattern) for pattern in READ):
             is_check = parts[0] in ("public", "hidden") and path.suffix == ".py"
-            why = "files of checks are called test_*.py" if is_check else "it is not among an assignment's files"
+            called = f"files of checks are called test_*.py, and what hidden ones share hidden/{SHARED}"
+            why = called if is_check else "it is not among an assignment's files"
             yield Remark(f"{path} is ignored: {why}", is_fault=is_check)

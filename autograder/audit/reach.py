@@ -1,16 +1,16 @@
 """Which checks can come to the lines that a known mistake changes: nobody needs to run the others to know how they end.
 
 A check reaches a definition of the submission by naming it, in its own source or in that of whatever it names in turn:
-fixtures and functions of its file, the assignment's helpers, other definitions of the reference. Names are taken from
-identifiers and texts alike, and a text reaches all that begins with it (`agrees.pair("max_pool2d", …)`), so that more
-is reached rather than less.
+fixtures and functions of its file, what hidden checks share, the assignment's helpers, other definitions of the
+reference. Names are taken from identifiers and texts alike, and a text reaches all that begins with it
+(`agrees.pair("max_pool2d", …)`), so that more is reached rather than less.
 """
 
 import ast
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from autograder.assignment import QUIZ, Assignment, Mistake, mistaken_source, points
+from autograder.assignment import QUIZ, SHARED, Assignment, Mistake, mistaken_source, points
 from autograder.syntax import parse
 
 Graph = dict[str, frozenset[str]]  # names that are defined, and what their definitions name
@@ -46,10 +46,10 @@ class Reach:
     @cached_property
     def reached(self) -> dict[str, frozenset[str]]:
         """What each check comes to, by its name; nothing for quiz questions."""
-        helpers = self.assignment.folder / "helpers.py"
         below = _graph(self.reference)
-        if helpers.exists():
-            below = _joined(below, _graph(helpers.read_text("utf-8")))
+        for shared in ("helpers.py", f"hidden/{SHARED}"):
+            if (file := self.assignment.folder / shared).exists():
+                below = _joined(below, _graph(file.read_text("utf-8")))
         found: dict[str, frozenset[str]] = {check.name: frozenset() for check in points(self.assignment)}
         for file in sorted(self.assignment.folder.glob("*/test_*.py")):
             graph = _joined(below, _graph(file.read_text("utf-8")))

@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from autograder.assignment import Assignment
+from autograder.assignment import SHARED, Assignment
 from autograder.errors import GraderError
 from autograder.suite.plugin import ChecksPlugin
 from autograder.suite.world import Case
@@ -45,9 +46,23 @@ def run_pytest(
     chosen = ["-k", " or ".join(matching)] if matching else []
     here = str(root)
     where = ["-c", os.devnull, "--rootdir", here, "--confcutdir", here, *chosen]  # else all folders above are listed
-    code = pytest.main([*PYTEST_OPTIONS, *where, *files], plugins=[plugin, *more])
+    with _sharing({str(Path(file).parent) for file in files if Path(file).with_name(SHARED).exists()}):
+        code = pytest.main([*PYTEST_OPTIONS, *where, *files], plugins=[plugin, *more])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         raise GraderError(f"pytest could not run the checks ({pytest.ExitCode(code).name.lower()}): {plugin.problems}")
+
+
+@contextmanager
+def _sharing(folders: set[str]) -> Iterator[None]:
+    """Files of checks can import what they share, which is in a folder of theirs."""
+    before, module = sys.path.copy(), Path(SHARED).stem
+    sys.path[:0] = sorted(folders)
+    sys.modules.pop(module, None)
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+        sys.modules.pop(module, None)
 
 
 def merged(cases: list[Case]) -> dict[str, Any]:
