@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,6 @@ from autograder.sandbox.folders import remove_tree, run_folder
 COURSE = Path(__file__).parent / "course"
 REFERENCE = (COURSE / "solutions" / "mini.py").read_text()
 Grade = Callable[..., Run]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 @pytest.fixture
@@ -251,6 +245,13 @@ def test_the_stub_scores_nothing(graded: Grade) -> None:
     run = graded(stub)
     assert run.score == 0
     assert all(line.outcome is Outcome.FAILED for line in run.lines)
+
+
+def test_who_ends_the_process_is_told_so_by_every_check_the_first_one_too(graded: Grade) -> None:
+    run = graded(changed("return 2 * x", "import os; os._exit(0)"))
+    lines = [line for line in run.lines if line.task == "double"]
+    assert len(lines) > 1
+    assert [line.message for line in lines if "ended the whole process (exit code 0)" not in line.message] == []
 
 
 UNIMPORTABLE = {
