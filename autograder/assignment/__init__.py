@@ -39,7 +39,8 @@ from autograder.assignment._facts import (
 )
 from autograder.assignment._forbidden import FORBIDDEN
 from autograder.assignment._given import DATA, GIVEN, given_files
-from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
+from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken, mistaken_source
+from autograder.assignment._parts import reference_texts
 from autograder.assignment._quiz import NUMBER, ROUNDING, Question, fault_of_key, is_right, read_answer
 from autograder.assignment._review import FULL, Remark, platform_seconds, refuse_forbidden, review, reviewed
 from autograder.assignment._table import Table
@@ -87,11 +88,13 @@ __all__ = [
     "load_assignment",
     "load_course",
     "load_mistakes",
+    "mistaken",
     "mistaken_source",
     "platform_seconds",
     "points",
     "read_answer",
     "read_assignment",
+    "reference_texts",
     "refuse_forbidden",
     "review",
     "reviewed",

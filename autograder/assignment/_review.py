@@ -15,7 +15,8 @@ from autograder.assignment._facts import Assignment
 from autograder.assignment._fixtures import refuse_fixtures
 from autograder.assignment._forbidden import unknown
 from autograder.assignment._given import refuse_given
-from autograder.assignment._mistakes import load_mistakes, mistaken_source
+from autograder.assignment._mistakes import load_mistakes, mistaken
+from autograder.assignment._parts import reference_texts, refuse_parts
 from autograder.assignment._quiz import fault_of_key
 from autograder.errors import AuthoringError
 from autograder.syntax import parse
@@ -47,6 +48,7 @@ def review(assignment: Assignment, course: Course) -> tuple[Remark, ...]:
     refuse_fixtures(assignment)
     refuse_forbidden(assignment)
     refuse_given(assignment)
+    refuse_parts(assignment)
     remarks = (*_points(assignment, checks), *_platform(assignment, course), *_files(assignment))
     if assignment.solution.exists():
         remarks = (*remarks, *_reference(assignment))
@@ -98,9 +100,9 @@ def _points(assignment: Assignment, checks: tuple[CheckFacts, ...]) -> Iterator[
 
 def _reference(assignment: Assignment) -> Iterator[Remark]:
     """Answers that are no options, and mistakes that cannot be parsed."""
-    reference = assignment.solution.read_text(encoding="utf-8")
+    texts = reference_texts(assignment)
     try:
-        module = parse(reference)
+        module = parse(texts[assignment.deliverable])
     except (SyntaxError, ValueError) as error:
         raise AuthoringError(f"{assignment.solution}: cannot be parsed ({error})") from error
     answers, accepted = _constant(module, "QUIZ"), _constant(module, "ACCEPTED") or {}
@@ -114,7 +116,8 @@ def _reference(assignment: Assignment) -> Iterator[Remark]:
             yield Remark(f"{path} is missing: the reference's own {name}, with which the audit grades it")
     for mistake in load_mistakes(assignment):
         try:
-            parse(mistaken_source(reference, mistake))
+            for text in mistaken(texts, mistake).values():
+                parse(text)
         except SyntaxError as error:
             yield Remark(f"{assignment.folder / 'mistakes.toml'}: {mistake.name!r} cannot be parsed: {error.msg}")
 

@@ -107,10 +107,12 @@ class Runner(Protocol):
 
 @dataclass
 class LocalRunner:
-    """A module in this process: the reference, a known mistake, or, on a student's own machine, the submission."""
+    """A module in this process: the reference, a known mistake, or, on a student's own machine, the submission; `parts`
+    are the modules that lie beside it."""
 
     module: ModuleType
     helpers: ModuleType | None = None
+    parts: tuple[str, ...] = ()
 
     def answer(self, request: Request) -> Answer:
         """See `Runner`. Arguments and results are copied, as if they had crossed the boundary."""
@@ -118,7 +120,7 @@ class LocalRunner:
             sent = Request.from_wire(wire.copied(request.to_wire(), sparse=True))
             return Answer.from_reply(wire.copied(perform(Submission(self.module, self.helpers), sent)))
         except (Exception, SystemExit) as error:
-            return Answer(raised=Raised.from_wire(describe(error, str(self.module.__file__))))
+            return Answer(raised=Raised.from_wire(describe(error, str(self.module.__file__), self.parts)))
 
     def close(self) -> None:
         """See `Runner`."""
@@ -151,7 +153,7 @@ def explain(answer: Answer, source: Path, call: str) -> CheckFailed:
         return CheckFailed(told, rung="cost", call=call)
     if raised.type == "ContractError":
         return CheckFailed(f"{_sentence(raised.message, call)}.", rung="structure", call=call)
-    if raised.type == "SyntaxError" and raised.message.startswith(LEFT_OUT):
+    if is_left_out(answer):
         return CheckFailed(raised.message, rung="raised", call=call)
     if NO_MEMORY.search(f"{raised.type}: {raised.message}"):
         told = f"Your code asked for more memory than it may have{place(raised, source)}"
@@ -163,6 +165,12 @@ def _sentence(text: str, call: str) -> str:
     """With a capital, unless it begins with a name of the student's."""
     first = text.partition(" ")[0]
     return text if "_" in first or call.startswith(first) else f"{text[:1].upper()}{text[1:]}"
+
+
+def is_left_out(answer: Answer) -> bool:
+    """Whether it failed for something that was lost when the submission was read, of which there is a note."""
+    raised = answer.raised
+    return raised is not None and raised.type == "SyntaxError" and raised.message.startswith(LEFT_OUT)
 
 
 def skipped_note(answer: Answer, source: Path) -> str:
@@ -195,7 +203,7 @@ def advice(kind: str, message: str) -> str:
 
 def _advice_on(raised: Raised, source: Path) -> str:
     """Advice that the submission's own text gives rise to."""
-    text = _text(raised, source)
+    text, source = _text(raised, source), raised.file(source)
     if raised.type == "AssertionError" and "cuda.is_available" in text:
         return f"\n{USE_ITS_DEVICE}"
     if raised.type in ("PermissionError", "OSError") and "asyncio" in text:
@@ -203,28 +211,29 @@ def _advice_on(raised: Raised, source: Path) -> str:
     if raised.type not in LOOKUPS:
         return ""
     lines = linecache.getlines(str(source))
-    told = [NO_PACKAGE.format(f"`{name}`") for name in _stars(lines)] if raised.type == "NameError" else []
+    told = [NO_PACKAGE.format(f"`{name}`") for name in _stars(lines, source)] if raised.type == "NameError" else []
     if dropped := left_out(lines, raised.line or 0):
         told.append(f"Left out of the notebook, as no task seemed to need it: {dropped}")
     return "".join(f"\n{each}" for each in told)
 
 
-def _stars(lines: list[str]) -> list[str]:
+def _stars(lines: list[str], source: Path) -> list[str]:
     """Packages that are not there, and of which everything was to be imported."""
-    there = {*PACKAGES, *sys.stdlib_module_names}
+    there = {*PACKAGES, *sys.stdlib_module_names, *(file.stem for file in source.parent.glob("*.py"))}
     return [name for name in dict.fromkeys(STAR.findall("".join(lines))) if name not in there][:1]
 
 
 def _text(raised: Raised, source: Path) -> str:
-    return linecache.getline(str(source), raised.line).strip() if raised.line else ""
+    return linecache.getline(str(raised.file(source)), raised.line).strip() if raised.line else ""
 
 
 def line_of(raised: Raised, source: Path) -> str:
     """`line 7 of conv.py`, of a notebook `line 2 of the cell 5`; nothing where there is none."""
     if raised.line is None:
         return ""
-    cell = where(linecache.getlines(str(source)), raised.line)
-    return f"line {cell[1]} of the cell {cell[0]}" if cell else f"line {raised.line} of {source.name}"
+    file = raised.file(source)
+    cell = where(linecache.getlines(str(file)), raised.line)
+    return f"line {cell[1]} of the cell {cell[0]}" if cell else f"line {raised.line} of {file.name}"
 
 
 def place(raised: Raised, source: Path) -> str:

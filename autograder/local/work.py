@@ -2,7 +2,6 @@
 
 import ast
 import linecache
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from autograder.assignment import Assignment, read_answer
-from autograder.checks import Answer, LocalRunner, Raised, skipped_note
+from autograder.checks import Answer, LocalRunner, Raised, is_left_out, skipped_note
 from autograder.checks.runner import AT_IMPORT, NO_PACKAGE, PACKAGES, advice
 from autograder.errors import SubmissionError
 from autograder.local.clock import Clock, TimedRunner, TimeUp, position
@@ -21,7 +20,7 @@ from autograder.sandbox.poison import poison
 from autograder.sandbox.steps import Request
 from autograder.sandbox.steps import Submission as Loaded
 from autograder.sandbox.worker import Sources, describe, load_submission
-from autograder.submission import collect, needed_of, outline
+from autograder.submission import collect, take_needed, written_in
 from autograder.syntax import parse
 
 
@@ -52,8 +51,12 @@ class Work:
 
     def runner(self, clock: Clock) -> TimedRunner:
         """What answers the requests of one check."""
-        inner = LocalRunner(self.module, self.helpers)
+        inner = LocalRunner(self.module, self.helpers, self.assignment.parts)
         return TimedRunner(inner, clock, self.source, self.assignment.limits.call_seconds, self.late)
+
+    def place(self, error: BaseException) -> str:
+        """Where in it an interruption found it; nothing where it was not in there."""
+        return position(error, self.source, self.assignment.parts)
 
     def untouched(self, task: str) -> bool:
         """Whether nothing of a task is written."""
@@ -89,11 +92,16 @@ def read_work(path: Path, assignment: Assignment, staging: Path, clock: Clock) -
     linecache.checkcache()
     helpers = assignment.folder / "helpers.py"
     guarded = any(is_builtin(entry) for task in assignment.tasks.values() for entry in task.forbidden)
-    sources = Sources(assignment.deliverable, submission.path, helpers if helpers.exists() else None, guarded)
+    sources = Sources(
+        assignment.deliverable, submission.path, helpers if helpers.exists() else None, guarded, assignment.parts
+    )
+    texts = {assignment.deliverable: submission.source, **submission.parts}
     loaded, told = _imported(sources, path.name, assignment.limits.call_seconds, clock)
-    failed = (Answer(raised=Raised.from_wire(describe(error, str(submission.path)))) for error in loaded.failed)
-    skipped = (skipped_note(answer, submission.path) for answer in failed)
-    imports = _unusual_imports(submission.source, {assignment.deliverable, *given_modules(assignment)})
+    failed = (describe(error, str(submission.path), assignment.parts) for error in loaded.failed)
+    answers = (Answer(raised=Raised.from_wire(each)) for each in failed)
+    skipped = (skipped_note(each, submission.path) for each in answers if not is_left_out(each))
+    own = {*assignment.solutions, *given_modules(assignment)}
+    imports = dict.fromkeys(note for text in texts.values() for note in _unusual_imports(text, own))
     return Work(
         assignment=assignment,
         name=submission.origin,
@@ -101,7 +109,7 @@ def read_work(path: Path, assignment: Assignment, staging: Path, clock: Clock) -
         digest=submission.digest,
         module=loaded.module,
         helpers=loaded.helpers,
-        written=outline(submission.source.encode(), submission.path.name, assignment).written,
+        written=written_in(assignment.deliverable, texts, assignment),
         notes=(*submission.notes, *told, *skipped, *imports, *changed(assignment)),
     )
 
@@ -115,15 +123,16 @@ def _imported(sources: Sources, name: str, seconds: float, clock: Clock) -> tupl
         with clock.limit(seconds):
             return load_submission(sources), []
     except TimeUp as over:
-        told = f"Importing {name} did not end within {seconds:g} s. {position(over, sources.path)}\n{AT_IMPORT}"
-        if not needed_of(sources.path).exists():
+        where = position(over, sources.path, sources.parts)
+        told = f"Importing {name} did not end within {seconds:g} s. {where}\n{AT_IMPORT}"
+        if not take_needed(sources.modules):
             raise SubmissionError(told) from over
     except (Exception, SystemExit) as error:
-        said = describe(error, str(sources.path))
-        line = f" at line {said['line']}" if said["line"] else ""
+        said = describe(error, str(sources.path), sources.parts)
+        file = f" of {said['part']}.py" if said["part"] else ""
+        line = f" at line {said['line']}{file}" if said["line"] else ""
         message = f"{name} cannot be imported: {said['type']}{line}: {said['message']}"
         raise SubmissionError(message, help=advice(said["type"], said["message"]).strip()) from error
-    os.replace(needed_of(sources.path), sources.path)
     loaded, _ = _imported(sources, name, seconds, clock)
     return loaded, [f"Only what the tasks need of your file was run. {told}"]
 
