@@ -411,6 +411,12 @@ LOST: dict[str, tuple[dict[str, str], set[str], str, str]] = {  # files, tasks t
     "a statement of it fails": (FAILS, set(), "", "line 6 of layers.py, in <module>: LARGE = open("),
     "it imports the deliverable": (IMPORTS, set(), "", "cannot import name 'total'"),
     "imported as a module, and whole": (MODULE, set(), "", ""),
+    "imported as of a package": (
+        changed(WHOLE, "net.py", "from layers import affine, relu", "from .layers import affine, relu"),
+        {"affine", "mlp"},
+        "leave out the point, `from layers import …`.",
+        "",
+    ),
 }
 
 

@@ -24,8 +24,8 @@ BELOW = 'below `if __name__ == "__main__":`'
 PACKAGES = ("numpy", "scipy", "torch", "matplotlib", "tqdm")  # that code may import where it is graded
 NO_PACKAGE = (
     "{} is not there where your code is graded, on Gradescope or elsewhere: there are Python's own modules, NumPy, "
-    "SciPy, PyTorch and Matplotlib, and of your own files only this one. Take the import out, or put it, with the code "
-    f"that uses it, {BELOW}."
+    "SciPy, PyTorch and Matplotlib, and of your own files only what is asked for. Take the import out, or put it, with "
+    f"the code that uses it, {BELOW}."
 )
 NO_MEMORY = re.compile(r"^_?(Array)?MemoryError|^OutOfMemoryError|DefaultCPUAllocator|not enough memory")
 TWO_DTYPES = re.compile(
@@ -46,6 +46,8 @@ ADVICE = {  # by exception: what to change, where it is not the code that is wro
 }
 NO_PARENT = "no known parent package"
 ALONE_HERE = "Only this one file is graded, with no package around it: put what you need of the other file into it."
+WITH_POINT = re.compile(r"from\s+\.(\w+)\s+import")
+NO_POINT = "There is no package around your files where they are graded: leave out the point, `from {} import …`."
 NO_GPU = re.compile(r"not compiled with CUDA|NVIDIA driver|No CUDA GPUs|No HIP GPUs|cuda\.is_available\(\)$")
 USE_ITS_DEVICE = (
     "There is no GPU where your code is graded. Make tensors where the inputs are (`device=x.device`), and take "
@@ -206,6 +208,9 @@ def _advice_on(raised: Raised, source: Path) -> str:
     text, source = _text(raised, source), raised.file(source)
     if raised.type == "AssertionError" and "cuda.is_available" in text:
         return f"\n{USE_ITS_DEVICE}"
+    named = WITH_POINT.match(text) if raised.type == "ImportError" else None
+    if named and source.with_name(f"{named[1]}.py").exists():
+        return f"\n{NO_POINT.format(named[1])}"
     if raised.type in ("PermissionError", "OSError") and "asyncio" in text:
         return f"\n{NO_LOOP}"
     if raised.type not in LOOKUPS:

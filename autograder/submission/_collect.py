@@ -170,10 +170,11 @@ def _within(archives: Iterable[Entry]) -> list[Entry]:
 
 def _stage_module(data: bytes, needed: str, target: Path) -> Path:
     """A module, and beside it what the tasks need of it, where that is less."""
-    needed_of(target).unlink(missing_ok=True)
+    staged = _stage(data, target)
+    needed_of(staged).unlink(missing_ok=True)
     if needed:
-        _stage(needed.encode(), needed_of(target))
-    return _stage(data, target)
+        _stage(needed.encode(), needed_of(staged))
+    return staged
 
 
 def _stage(data: bytes, target: Path) -> Path:
