@@ -215,14 +215,14 @@ def test_the_starter_has_a_stub_of_each_file(starter: dict[str, bytes]) -> None:
     assert "rays.ONE" not in stub and "SOLUTION" not in stub
     readme = starter["README.md"].decode()
     assert "| `layers.py` | where you write, too" in readme
-    assert "`layers.py` belong to it: they lie beside it, are `.py` only" in readme
+    assert "Hand in together with it: `layers.py`, as `.py` only" in readme
 
 
 def test_the_notebook_imports_what_lies_beside_it_and_says_where_a_task_is_written(starter: dict[str, bytes]) -> None:
-    cells = {cell["id"]: "".join(cell["source"]) for cell in json.loads(starter["net.ipynb"])["cells"]}
-    assert "from layers import affine, relu" in cells["imports"]
-    assert "This task is written in `layers.py`, beside this notebook" in cells["code-affine"]
-    assert f'{STUB}("net.mlp")' in cells["code-mlp"]
+    texts = {cell["id"]: "".join(cell["source"]) for cell in json.loads(starter["net.ipynb"])["cells"]}
+    assert "from layers import affine, relu" in texts["imports"]
+    assert "This task is written in `layers.py`, beside this notebook" in texts["code-affine"]
+    assert f'{STUB}("net.mlp")' in texts["code-mlp"]
 
 
 LEAKS = {
@@ -331,6 +331,23 @@ def test_a_part_of_no_use_is_told_by_the_notes_and_by_who_takes_something_from_i
         names["__getattr__"]("__path__")
 
 
+def cells(*sources: str) -> str:
+    """A notebook."""
+    made = [{"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": s} for s in sources]
+    return json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": made})
+
+
+def test_of_a_notebook_alone_the_part_is_what_its_cells_write(assignment: Assignment, tmp_path: Path) -> None:
+    half = LAYERS.index("def relu")
+    written = [f"%%writefile /content/net/layers.py\n{LAYERS[:half]}", f"%%file -a layers.py\n{LAYERS[half:]}", NET]
+    old = "%%writefile layers.py\nold = 1"
+    got = collect(laid(tmp_path / "in", {"net.ipynb": cells(old, *written)}), assignment, tmp_path / "staged")
+    assert got.notes == ("layers.py is what the notebook's cells write to it",)
+    assert got.parts["layers"].split() == LAYERS.split()
+    both = laid(tmp_path / "in", {"layers.py": LAYERS + "# mine\n"})
+    assert collect(both, assignment, tmp_path / "staged").parts["layers"].endswith("# mine\n"), "a file comes first"
+
+
 def test_a_link_is_not_followed(assignment: Assignment, tmp_path: Path) -> None:
     laid(tmp_path, {"in/net.py": NET, "secret.py": LAYERS})
     (tmp_path / "in" / "layers.py").symlink_to(tmp_path / "secret.py")
@@ -365,14 +382,13 @@ def graded(engine: Engine, course: Path, tmp_path: Path) -> Grade:
     return run
 
 
-def test_right_work_in_two_files_gets_full_marks(graded: Grade, starter: dict[str, bytes]) -> None:
+def test_right_work_in_two_files_gets_full_marks(graded: Grade) -> None:
     run = graded(WHOLE)
     assert (run.score, run.notes, run.status) == (100, (), "graded"), run.lines
-    cells = json.loads(starter["net.ipynb"])
-    source = NET.replace("### BEGIN SOLUTION", "# from here").replace("### END SOLUTION", "# to here")
-    cells["cells"] = [{"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "source": source}]
-    (mine := dict(WHOLE)).pop("net.py")
-    assert graded(mine | {"net.ipynb": json.dumps(cells)}).score == 100
+
+
+def test_a_notebook_imports_the_part_beside_it(graded: Grade) -> None:
+    assert graded({"net.ipynb": cells(NET), "layers.py": LAYERS}).score == 100
 
 
 RAISES = changed(WHOLE, "layers.py", "return rays.ONE", "return np.ones(3) @ np.ones(2) * rays.ONE")

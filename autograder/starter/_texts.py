@@ -57,10 +57,10 @@ if "google.colab" in sys.modules:
 
     get_ipython().events.register("pre_run_cell", save)'''
 
-PARTS_LINE = "| {files} | where you write, too: modules that the other imports |\n"
+PARTS_LINE = "| {files} | where you write, too: the file above imports it |\n"
 PARTS_TEXT = """
-{files} belong to it: they lie beside it, are `.py` only, and are handed in together with it. After a change of one of
-them, restart the notebook's kernel, or it goes on with what it imported before.
+Hand in together with it: {files}, as `.py` only, beside it in one folder or zip. After a change there restart the
+notebook's kernel, which else goes on with what it imported before.
 """
 WRITTEN_THERE = "*This task is written in {files}, beside this notebook; after a change restart the kernel.*"
 GIVEN_LINE = "| {files} | given: yours to use, not to change; your work is graded with the originals |\n"

@@ -5,16 +5,19 @@ is. In the place of one that is missing, or of no use, stands a module that says
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from autograder.assignment import Assignment
 from autograder.errors import SubmissionError
 from autograder.submission._choice import is_code, is_notebook, part_named, renamed, stubs_and_work
 from autograder.submission._files import FILE, MODULE, Entry, code_kind, not_a_file, shown
-from autograder.submission._module import mended_module, needed_text
+from autograder.submission._ipynb import cells_of
+from autograder.submission._module import MAX_MENDED, mended_module, needed_text
 from autograder.submission._parse import stand_in_module
 
 MAX_READ = 10  # files for one part that are looked into
 WORD = re.compile(r"\w+")
+WRITES = re.compile(r"\s*%%(writefile|file)\s+(?P<more>-a\s+)?[\"']?(?P<file>[^\s\"']+)[^\n]*\n(?P<text>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,33 @@ def _found(name: str, entries: Sequence[Entry], code: Entry, assignment: Assignm
         key=lambda each: (each.path.name != f"{name}.py", each.path.parent != code.path.parent, each.depth, each.path),
     )[:MAX_READ]
     try:
-        if not ranked:
-            raise _missing(name, named, entries)
-        chosen = min(ranked, key=_unwritten)  # of equals the first
-        data, text, notes = _read(chosen, name, assignment)
+        if ranked:
+            return _chosen(name, ranked, assignment)
+        if (cells := _written_by_cells(name, code)) is not None:
+            data, text, notes = mended_module(cells, f"{name}.py", assignment)
+            return Part(name, data, text, (f"{name}.py is what the notebook's cells write to it", *notes))
+        raise _missing(name, named, entries)
     except SubmissionError as error:
         return Part(name, stand_in_module(error.message).encode(), "", (f"{error.message}. {error.help}".rstrip(),))
+
+
+def _chosen(name: str, ranked: Sequence[Entry], assignment: Assignment) -> Part:
+    """Of several files the one with the fewest stubs, of equals the first."""
+    chosen = min(ranked, key=_unwritten) if len(ranked) > 1 else ranked[0]
+    data, text, notes = _read(chosen, name, assignment)
     others = ", ".join(shown(each.path) for each in ranked if each is not chosen)
     also = (f"{shown(chosen.path)} is graded as the part {name}; also there: {others}",) if others else ()
     other_name = () if chosen.path.name == f"{name}.py" or also else (renamed(chosen.path.name, name),)
     return Part(name, data, text, (*other_name, *also, *notes))
+
+
+def _written_by_cells(name: str, code: Entry) -> bytes | None:
+    """What the cells of a notebook, handed in alone as from Colab, write to the part's file; None where none does."""
+    data, text = code.read(), ""
+    for cell in cells_of(data, shown(code.path.name)) if is_notebook(data, code.path.name) else ():
+        if not cell.kind and (found := WRITES.match(cell.source)) and PurePosixPath(found["file"]).name == f"{name}.py":
+            text = (text if found["more"] else "") + found["text"] + "\n"
+    return text.encode("utf-8", "replace") or None
 
 
 def _missing(name: str, named: Sequence[Entry], entries: Sequence[Entry]) -> SubmissionError:
@@ -75,9 +95,10 @@ def _missing(name: str, named: Sequence[Entry], entries: Sequence[Entry]) -> Sub
 def _unwritten(entry: Entry) -> tuple[bool, int]:
     """Sorts first what has the fewest stubs in it, last what has nothing in it."""
     try:
-        stubs, work = stubs_and_work(entry.read().decode("utf-8", "replace"))
+        text = entry.read().decode("utf-8", "replace")
     except SubmissionError:
         return True, 0
+    stubs, work = stubs_and_work(text) if len(text) <= MAX_MENDED else ((), ())
     return not (stubs or work), len(stubs)
 
 
