@@ -85,7 +85,7 @@ def install(file: str) -> None:
     clock = Clock(Path(file))
     for owner, function, phase in (
         (runner.LocalRunner, "answer", "the reference"),
-        (grader, "module_from_source", "the reference"),
+        (grader, "reference_module", "the reference"),
         (agreement.Agrees, "judge", "comparison"),
         (expect.Expect, "__call__", "comparison"),
         (diagnosis.Diagnosis, "of", "diagnosis"),

@@ -70,6 +70,7 @@ KINDS = (
     Kind("something without the library's own", '`forbidden = ["np.convolve"]`', "Without the library's own"),
     Kind("work on files that ship", "`data/`", "Data that ships"),
     Kind("trained weights, handed in as a file", '`arrays("weights.npz")`', "Trained weights"),
+    Kind("several files to hand in", '`parts = ["layers"]`', "Several files"),
     Kind("code that builds on given code", "`given/*.py`", "Given modules"),
     Kind(
         "several parts that build on each other", "`agrees(…)`, each given the right one", "Several parts in one file"
@@ -79,11 +80,11 @@ KINDS = (
 )
 REFUSED = (
     Refused(
-        "several files to hand in",
-        "one file is graded; parts are functions of it, and what is not theirs to write is given (`given/`)",
+        "a package, with folders in it",
+        "what is looked for has a name of its own: say each module in `parts`, and give the rest (`given/`)",
         'deliverable = "mini"',
-        'deliverable = ["mini", "layers"]',
-        "deliverable must be text",
+        'deliverable = "mini"\nparts = ["nets.layers"]',
+        "'nets.layers' is not a Python name",
     ),
     Refused(
         "weights in torch's own files",

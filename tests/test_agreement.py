@@ -12,8 +12,8 @@ import torch
 from autograder.assignment import Assignment, load_assignment
 from autograder.checks import Agrees, CheckFailed, Door, Draw, Expect, KeepsDtype
 from autograder.checks.blame import Blame, blame
-from autograder.checks.diagnosis import module_from_source
 from autograder.checks.runner import LocalRunner
+from autograder.checks.trusted import module_from_source
 from autograder.errors import GraderError
 from autograder.grading import Engine, Options, grade
 

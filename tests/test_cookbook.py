@@ -13,9 +13,10 @@ pytestmark = pytest.mark.usefixtures("shared_engine")
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "cookbook.md").read_text("utf-8")
 HEAD = 'title = "Cookbook"\ndeliverable = "cookbook"\nlectures = ["all of them"]\n'
-HEAD += 'arrays = ["weights.npz"]\n\n[limits]\nrun_seconds = 120.0\n\n'
+HEAD += 'arrays = ["weights.npz"]\nparts = ["layers"]\n\n[limits]\nrun_seconds = 120.0\n\n'
 FILES = {
     "reference": "solutions/cookbook.py",
+    "layers.py": "solutions/cookbook/layers.py",
     "check": "assignments/cookbook/hidden/test_cookbook.py",
     "helpers": "assignments/cookbook/helpers.py",
     "assignment.toml": "assignments/cookbook/assignment.toml",

@@ -412,7 +412,7 @@ def test_wide_floats_are_judged_by_their_value(graded: Graded) -> None:
 IMPOSSIBLE = {
     "a package": ("import pandas_of_mine as pd", "`pandas_of_mine` is not there where your code is graded"),
     "a part of a package": ("from sklearn_of_mine.decomposition import PCA", "`sklearn_of_mine` is not there"),
-    "a file of their own": ("from my_utils import helper", "of your own files only this one"),
+    "a file of their own": ("from my_utils import helper", "of your own files only what is asked for"),
     "input": ("n = input('how many? ')", "Nobody is there to answer `input()`"),
     "a data file": ("open('mnist.csv')", "no files but those that it writes there"),
     "the network": ("import urllib.request\nurllib.request.urlopen('http://localhost')", "no network"),

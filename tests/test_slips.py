@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.checks.diagnosis import module_from_source
 from autograder.checks.runner import LocalRunner, explain
+from autograder.checks.trusted import module_from_source
 from autograder.sandbox.steps import Request
 
 HEAD = "import math\nimport numpy as np\nimport torch\n\n"

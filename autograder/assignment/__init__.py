@@ -42,7 +42,7 @@ from autograder.assignment._forbidden import FORBIDDEN
 from autograder.assignment._formula import Formula
 from autograder.assignment._given import DATA, GIVEN, given_files
 from autograder.assignment._key import ANSWERS, FORMULAS, KEYS, STUDENT, Key, constants
-from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
+from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken, mistaken_source
 from autograder.assignment._packages import (
     installed,
     missing_note,
@@ -51,6 +51,7 @@ from autograder.assignment._packages import (
     package_name,
     requirements,
 )
+from autograder.assignment._parts import reference_texts
 from autograder.assignment._quiz import NUMBER, ROUNDING, Question, is_right, plain, read_answer
 from autograder.assignment._review import FULL, Remark, platform_seconds, refuse_forbidden, review, reviewed
 from autograder.assignment._table import Table
@@ -110,6 +111,7 @@ __all__ = [
     "load_mistakes",
     "missing_note",
     "missing_packages",
+    "mistaken",
     "mistaken_source",
     "package_modules",
     "package_name",
@@ -119,6 +121,7 @@ __all__ = [
     "read_answer",
     "read_assignment",
     "read_student",
+    "reference_texts",
     "refuse_forbidden",
     "requirements",
     "review",

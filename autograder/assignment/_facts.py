@@ -105,8 +105,9 @@ class Assignment:
 
     `preload` names public modules that the warm process imports once, since student code or helpers would need them
     in every check (running a module on the meta device imports torch._dynamo, 1.2 s). `arrays` names files of plain
-    arrays that are handed in beside the code. `visibility` is the course's, for hidden checks that do not say their
-    own. `packages` are requirements beyond what is always there.
+    arrays that are handed in beside the code. `parts` names further modules that students write, which the deliverable
+    imports. `visibility` is the course's, for hidden checks that do not say their own. `packages` are requirements
+    beyond what is always there.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Assignment:
     leaderboard: tuple[Ranking, ...] = ()
     by_hand: dict[str, ByHand] = field(default_factory=dict)
     arrays: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     visibility: str = "visible"
     packages: tuple[str, ...] = ()
 
@@ -138,6 +140,12 @@ class Assignment:
     def reference_arrays(self) -> dict[str, Path]:
         """Where the reference's own files of arrays lie, by the names under which they are handed in."""
         return {name: self.solution.with_name(f"{self.name}-{name}") for name in self.arrays}
+
+    @property
+    def solutions(self) -> dict[str, Path]:
+        """The reference's files by the modules that they are, the deliverable's first."""
+        parts = {name: self.solution.with_suffix("") / f"{name}.py" for name in self.parts}
+        return {self.deliverable: self.solution, **parts}
 
     def task_of(self, public_name: str) -> Task:
         """The task that a function, a class or a pair (`conv2d` for `conv2d_forward`) belongs to.
@@ -156,7 +164,7 @@ class Assignment:
 def suite_digest(assignment: Assignment) -> str:
     """A hash of everything hidden, in hex: names the suite, and is the secret of a course that sets none."""
     digest = hashlib.sha256()
-    for path in (assignment.solution, *sorted((assignment.folder / "hidden").glob("*.py"))):
+    for path in (*assignment.solutions.values(), *sorted((assignment.folder / "hidden").glob("*.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -206,6 +214,7 @@ def read_assignment(folder: Path, solution: Path | None = None, allowed: tuple[s
         gpu_races={name: _targets(name, entry, tasks) for name, entry in table.table("gpu", required=False).tables()},
         leaderboard=tuple(_ranking(entry) for entry in table.entries("leaderboard")),
         arrays=_arrays(table),
+        parts=_parts(table, deliverable),
         by_hand={name: _by_hand(name, entry, tasks) for name, entry in table.table("by_hand", required=False).tables()},
         packages=read_packages(table, allowed),
     )
@@ -302,6 +311,12 @@ def _arrays(table: Table) -> tuple[str, ...]:
     for name in (names := table.texts("arrays", ())):
         if not ARRAYS.fullmatch(name):
             raise table.fault(f"arrays: {name!r} names no file of NumPy's arrays, such as 'weights.npz'", "arrays")
+    return names
+
+
+def _parts(table: Table, deliverable: str) -> tuple[str, ...]:
+    if deliverable in (names := table.texts("parts", (), names=True)):
+        raise table.fault(f"parts: {deliverable!r} is the deliverable, which imports them", "parts")
     return names
 
 

@@ -16,7 +16,19 @@ from autograder.syntax import parse
 
 GIVEN, DATA = "given", "data"
 MOST = 64 << 20  # bytes of all of it: it is copied for each submission
-TAKEN = ("check", "submit", "helpers", "conftest", "numpy", "scipy", "torch", "matplotlib", "tqdm", "pytest")
+TAKEN = (
+    "autograder",
+    "check",
+    "submit",
+    "helpers",
+    "conftest",
+    "numpy",
+    "scipy",
+    "torch",
+    "matplotlib",
+    "tqdm",
+    "pytest",
+)
 
 
 def given_files(assignment: Assignment) -> dict[str, Path]:
@@ -38,8 +50,8 @@ def refuse_given(assignment: Assignment) -> None:
             tree = parse(path.read_bytes())
         except (SyntaxError, ValueError) as error:
             raise AuthoringError(f"{path}: cannot be parsed ({error})") from error
-        if assignment.deliverable in _imported(tree):
-            raise AuthoringError(f"{path} imports {assignment.deliverable}, which is what students write")
+        if own := {*imported(tree)} & assignment.solutions.keys():
+            raise AuthoringError(f"{path} imports {min(own)}, which is what students write")
     if (size := sum(path.stat().st_size for path in files.values())) > MOST:
         raise AuthoringError(
             f"{assignment.folder}: what is given takes {size >> 20} MiB, more than {MOST >> 20}: it is copied for each "
@@ -55,7 +67,8 @@ def _refuse_name(path: Path, assignment: Assignment) -> None:
         raise AuthoringError(f"{path}: there is another module {path.stem!r}, which would be imported in its place")
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Names of the modules that a module imports anywhere, without what is in them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (each.name.partition(".")[0] for each in node.names)

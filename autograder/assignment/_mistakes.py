@@ -1,5 +1,6 @@
 """`mistakes.toml`: the known wrong answers, each an exact replacement in the reference."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,10 +12,11 @@ from autograder.errors import AuthoringError, did_you_mean
 
 @dataclass(frozen=True)
 class Edit:
-    """One exact replacement in the reference."""
+    """One exact replacement in the reference; `file` is the part that it is in, empty for the deliverable."""
 
     find: str
     replace: str
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def load_mistakes(assignment: Assignment) -> tuple[Mistake, ...]:
     table, checks = Table.read(file), [check.name for check in points(assignment)]
     mistakes: dict[str, Mistake] = {}
     for entry in table.entries("mistake"):
-        mistake = _mistake(entry, [*assignment.tasks, QUIZ], checks)
+        mistake = _mistake(entry, [*assignment.tasks, QUIZ], checks, assignment)
         if mistake.name in mistakes:
             raise entry.fault(f"another mistake is called {mistake.name!r}")
         mistakes[mistake.name] = mistake
@@ -50,11 +52,11 @@ def load_mistakes(assignment: Assignment) -> tuple[Mistake, ...]:
     return tuple(mistakes.values())
 
 
-def _mistake(table: Table, tasks: list[str], checks: list[str]) -> Mistake:
+def _mistake(table: Table, tasks: list[str], checks: list[str], assignment: Assignment) -> Mistake:
     mistake = Mistake(
         table.text("name"),
         table.text("task"),
-        _edits(table),
+        _edits(table, assignment),
         table.text("hint"),
         table.texts("fails"),
         table.texts("may_fail", ()),
@@ -68,35 +70,48 @@ def _mistake(table: Table, tasks: list[str], checks: list[str]) -> Mistake:
     return mistake
 
 
-def _edits(table: Table) -> tuple[Edit, ...]:
+def _edits(table: Table, assignment: Assignment) -> tuple[Edit, ...]:
     if ("edits" in table) == ("find" in table or "replace" in table):
         raise table.fault("give either find and replace, or edits")
     if "edits" not in table:
-        return (_edit(table),)
+        return (_edit(table, assignment),)
     edits = []
     for entry in table.entries("edits"):
-        edits.append(_edit(entry))
+        edits.append(_edit(entry, assignment))
         entry.close()
     if not edits:
         raise table.fault("edits is empty")
     return tuple(edits)
 
 
-def _edit(table: Table) -> Edit:
-    edit = Edit(table.text("find"), table.text("replace", empty=True))
+def _edit(table: Table, assignment: Assignment) -> Edit:
+    file = table.choice("file", [*assignment.solutions], assignment.deliverable)
+    edit = Edit(table.text("find"), table.text("replace", empty=True), file if file in assignment.parts else "")
     if edit.find == edit.replace:
         raise table.fault("find and replace are the same")
     return edit
 
 
-def mistaken_source(reference_source: str, mistake: Mistake) -> str:
-    """The reference with one mistake made in it.
+def mistaken(texts: Mapping[str, str], mistake: Mistake) -> dict[str, str]:
+    """The reference with one mistake made in it, by module; the deliverable comes first.
 
     Raises:
-        AuthoringError: a `find` does not occur exactly once in the reference, or two of them overlap.
+        AuthoringError: as `mistaken_source`.
+    """
+    return {
+        name: mistaken_source(text, mistake, name if position else "")
+        for position, (name, text) in enumerate(texts.items())
+    }
+
+
+def mistaken_source(reference_source: str, mistake: Mistake, file: str = "") -> str:
+    """One file of the reference with one mistake made in it: the deliverable, or a part.
+
+    Raises:
+        AuthoringError: a `find` does not occur exactly once in the file, or two of them overlap.
     """
     places = []
-    for edit in mistake.edits:
+    for edit in (edit for edit in mistake.edits if edit.file == file):
         start = reference_source.find(edit.find)
         if start < 0 or reference_source.find(edit.find, start + 1) >= 0:
             times = "more than once" if start >= 0 else "nowhere"

@@ -13,8 +13,9 @@ from autograder.assignment._fixtures import refuse_fixtures
 from autograder.assignment._forbidden import unknown
 from autograder.assignment._given import refuse_given
 from autograder.assignment._key import Key
-from autograder.assignment._mistakes import load_mistakes, mistaken_source
+from autograder.assignment._mistakes import load_mistakes, mistaken
 from autograder.assignment._packages import missing_note, requirements
+from autograder.assignment._parts import reference_texts, refuse_parts
 from autograder.errors import AuthoringError
 from autograder.syntax import parse
 
@@ -45,6 +46,7 @@ def review(assignment: Assignment, course: Course) -> tuple[Remark, ...]:
     refuse_fixtures(assignment)
     refuse_forbidden(assignment)
     refuse_given(assignment)
+    refuse_parts(assignment)
     requirements(assignment.folder, assignment.packages, course.packages.allowed)
     remarks = (*_points(assignment, checks), *_platform(assignment, course), *_files(assignment))
     if note := missing_note(assignment.folder, assignment.packages):
@@ -99,9 +101,9 @@ def _points(assignment: Assignment, checks: tuple[CheckFacts, ...]) -> Iterator[
 
 def _reference(assignment: Assignment) -> Iterator[Remark]:
     """Answers that are no options, and mistakes that cannot be parsed."""
-    reference = assignment.solution.read_text(encoding="utf-8")
+    texts = reference_texts(assignment)
     try:
-        module = parse(reference)
+        module = parse(texts[assignment.deliverable])
     except (SyntaxError, ValueError) as error:
         raise AuthoringError(f"{assignment.solution}: cannot be parsed ({error})") from error
     right = Key.read(module)
@@ -113,7 +115,8 @@ def _reference(assignment: Assignment) -> Iterator[Remark]:
     for mistake in load_mistakes(assignment):
         where = f"{assignment.folder / 'mistakes.toml'}: {mistake.name!r}"
         try:
-            key = Key.read(parse(mistaken_source(reference, mistake)))
+            mistakes = {name: parse(text) for name, text in mistaken(texts, mistake).items()}
+            key = Key.read(mistakes[assignment.deliverable])
         except SyntaxError as error:
             yield Remark(f"{where} cannot be parsed: {error.msg}")
             continue

@@ -25,8 +25,9 @@ from autograder.assignment import (
     is_chosen,
     load_assignment,
     load_mistakes,
-    mistaken_source,
+    mistaken,
     points,
+    reference_texts,
 )
 from autograder.audit._draws import copied_answers, drawn_questions, right_answers
 from autograder.audit.reach import Reach
@@ -48,7 +49,7 @@ class Subject:
     Attributes:
         kind: reference, stub, variant, mistake, worthless or hostile.
         name: of the variant, the mistake, …
-        source: the text of the submission.
+        texts: of the submission, by module, the deliverable's first; parts that are not among them are missing.
         lost: names of the checks that must not pass; None where only the task's matter.
         may: names of checks that may pass or not.
         exact: whether every other check must pass.
@@ -57,11 +58,16 @@ class Subject:
 
     kind: str
     name: str
-    source: str
+    texts: dict[str, str] = field(hash=False)
     lost: frozenset[str]
     may: frozenset[str] = frozenset()
     exact: bool = True
     select: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The text of the deliverable."""
+        return next(iter(self.texts.values()))
 
 
 @dataclass(frozen=True)
@@ -102,49 +108,58 @@ class Audit:
 
     def subjects(self) -> Iterator[Subject]:
         """Everything to grade."""
-        reference, reach = self.assignment.solution.read_text(), Reach(self.assignment)
+        reference, reach = reference_texts(self.assignment), Reach(self.assignment)
         yield Subject("reference", "solution", reference, frozenset())
-        stub = build(self.assignment)[f"{self.assignment.deliverable}.py"].decode()
+        files = build(self.assignment)
+        stub = {name: files[f"{name}.py"].decode() for name in reference}
         yield Subject("stub", "starter", stub, frozenset(check.name for check in self.checks))
-        for path in self._submissions("correct"):
-            yield Subject("variant", path.stem, path.read_text(), frozenset())
+        for name, texts in self._submissions("correct"):
+            yield Subject("variant", name, texts, frozenset())
         if drawn_questions(self.assignment):
-            yield from self._drawn()
+            yield from self._drawn(reference)
         for mistake in load_mistakes(self.assignment):
-            source, fails, may = mistaken_source(reference, mistake), frozenset(mistake.fails), mistake.may_fail
+            texts, fails, may = mistaken(reference, mistake), frozenset(mistake.fails), mistake.may_fail
             select = () if self.whole else reach.of(mistake)
-            yield Subject("mistake", mistake.name, source, fails, may=frozenset(may), select=select)
+            yield Subject("mistake", mistake.name, texts, fails, may=frozenset(may), select=select)
         yield from self._worthless(reference)
-        for path in self._submissions("hostile"):
-            yield self._hostile(path)
+        for name, texts in self._submissions("hostile"):
+            yield self._hostile(name, texts)
 
-    def _drawn(self) -> Iterator[Subject]:
+    def _drawn(self, reference: dict[str, str]) -> Iterator[Subject]:
         """Students whose own numbers are in the quiz: it passes on their answers, and not on those of each other."""
-        quiz = tuple(check.name for check in self.checks if check.task == QUIZ)
+        quiz, name = tuple(check.name for check in self.checks if check.task == QUIZ), self.assignment.deliverable
         for who, source in right_answers(self.assignment):
-            yield Subject("variant", f"answers of {who}", source, frozenset(), select=quiz)
+            yield Subject("variant", f"answers of {who}", reference | {name: source}, frozenset(), select=quiz)
         source, wrong = copied_answers(self.assignment)
         lost = frozenset(f"test_{QUIZ}[{question}]" for question in wrong)
-        yield Subject("mistake", "answers of another student", source, lost, select=quiz)
+        yield Subject("mistake", "answers of another student", reference | {name: source}, lost, select=quiz)
 
-    def _submissions(self, room: str) -> list[Path]:
+    def _submissions(self, room: str) -> Iterator[tuple[str, dict[str, str]]]:
+        """Names and texts of whole submissions: files, and folders of the deliverable and parts. Parts that are
+        not there are the reference's."""
         folder = find_root(self.assignment.folder.parents[1]) / "tests" / "submissions" / self.assignment.name / room
-        return sorted(folder.glob("*.py"))
+        reference, name = reference_texts(self.assignment), self.assignment.deliverable
+        for path in sorted([*folder.glob("*.py"), *folder.glob(f"*/{name}.py")]):
+            if path.parent == folder:
+                yield path.stem, reference | {name: path.read_text()}
+            else:
+                own = {each: path.with_name(f"{each}.py") for each in reference}
+                there = {each: file.read_text() for each, file in own.items() if file.exists()}
+                yield path.parent.name, reference | there
 
-    def _worthless(self, reference: str) -> Iterator[Subject]:
+    def _worthless(self, reference: dict[str, str]) -> Iterator[Subject]:
         for task in self.assignment.tasks.values():
             lost = frozenset(check.name for check in self.checks if check.task == task.name and check.kind != "dtype")
             for kind in KINDS:
-                source = worthless_source(reference, task, kind)
-                yield Subject(
-                    "worthless", f"{task.name}: {kind}", source, lost, exact=False, select=tuple(sorted(lost))
-                )
+                name, select = self.assignment.deliverable, tuple(sorted(lost))
+                texts = reference | {name: worthless_source(reference[name], task, kind)}
+                yield Subject("worthless", f"{task.name}: {kind}", texts, lost, exact=False, select=select)
 
-    def _hostile(self, path: Path) -> Subject:
-        source = path.read_text()
-        honest = honest_work(source)
+    def _hostile(self, name: str, texts: dict[str, str]) -> Subject:
+        source = texts[self.assignment.deliverable]
+        honest, select = honest_work(source), attacked_checks(source, self.assignment)
         lost = frozenset(check.name for check in self.checks if check.task not in honest)
-        return Subject("hostile", path.stem, source, lost, exact=False, select=attacked_checks(source, self.assignment))
+        return Subject("hostile", name, texts, lost, exact=False, select=select)
 
     def run(self, report: Callable[[Verdict], None] = lambda verdict: None, select: str = "") -> list[Verdict]:
         """Grade everything; `report` hears each verdict as it is reached.
@@ -193,7 +208,8 @@ class Audit:
         """The verdict on one subject; of its checks only those selected, where some are."""
         folder = Path(mkdtemp(dir=room))
         path = folder / f"{self.assignment.deliverable}.py"
-        path.write_text(subject.source)
+        for name, text in subject.texts.items():
+            (folder / f"{name}.py").write_text(text)
         if subject.kind != "stub":
             for name, own in self.assignment.reference_arrays.items():
                 shutil.copyfile(own, folder / name)
@@ -228,8 +244,8 @@ class Audit:
             faults = [line.message for line in run.lines if line.outcome is Outcome.FAULT and line.message != NOT_RUN]
             yield f"{run.status}: {'; '.join(dict.fromkeys([run.reason or '', *faults]))}"
             return
-        if subject.kind in ("reference", "variant", "mistake") and (fault := syntax_error(subject.source)):
-            yield fault
+        if subject.kind in ("reference", "variant", "mistake"):
+            yield from filter(None, map(syntax_error, subject.texts.values()))
         asked = [line for line in run.lines if is_chosen(line.check, subject.select)]
         lost = {line.check for line in asked if _is_lost(line)}
         settled = {line.check for line in asked if not line.outcome.is_pending}

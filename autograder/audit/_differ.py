@@ -18,7 +18,16 @@ import numpy as np
 import torch
 
 from autograder.assignment import Assignment, points, read_assignment
-from autograder.checks import Answer, Closeness, Door, Draw, LocalRunner, compare, module_from_source
+from autograder.checks import (
+    Answer,
+    Closeness,
+    Door,
+    Draw,
+    LocalRunner,
+    compare,
+    module_from_source,
+    reference_module,
+)
 from autograder.checks.given import at_hand
 from autograder.sandbox.steps import Request
 from autograder.sandbox.wire import arrays_in
@@ -75,8 +84,8 @@ def main() -> None:
     assignment = read_assignment(Path(job["folder"]), Path(job["solution"]))
     with at_hand(assignment):
         differ = Differ(assignment, job["task"], job["seed"])
-        for position, source in enumerate(job["sources"]):
-            print(json.dumps({"position": position, "told": differ.told(source), "asked": len(differ.asked)}), file=out)
+        for position, texts in enumerate(job["sources"]):
+            print(json.dumps({"position": position, "told": differ.told(texts), "asked": len(differ.asked)}), file=out)
             out.flush()
 
 
@@ -91,18 +100,17 @@ class Differ:
 
     def __init__(self, assignment: Assignment, task: str, seed: int) -> None:
         self.assignment, self.seed = assignment, seed
-        text = assignment.solution.read_text(encoding="utf-8")
-        self.module = module_from_source(f"reference_{assignment.name}", text, str(assignment.solution))
+        self.module = reference_module(f"reference_{assignment.name}", assignment)
         file = assignment.folder / "helpers.py"
         self.helpers = (
             module_from_source("helpers", file.read_text(encoding="utf-8"), str(file)) if file.exists() else None
         )
         self.asked = [request for request in self._asked(task) if request.step in STEPS][:REQUESTS]
 
-    def told(self, source: str) -> str:
+    def told(self, texts: dict[str, str]) -> str:
         """The first call on which a mutant answers otherwise, and with what numbers; empty where there is none."""
         try:
-            mutant = LocalRunner(module_from_source("mutant", source, "<mutant>"), self.helpers)
+            mutant = LocalRunner(reference_module("mutant", self.assignment, texts), self.helpers)
         except Exception as error:
             return f"it cannot be imported: {type(error).__name__}: {error}"
         reference = LocalRunner(self.module, self.helpers)

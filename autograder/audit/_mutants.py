@@ -4,11 +4,11 @@ in the text, so that a survivor can become a known mistake as it is."""
 import ast
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from autograder.assignment import QUIZ, Assignment
+from autograder.assignment import QUIZ, Assignment, reference_texts
 from autograder.starter import solution_blocks
 from autograder.syntax import parse
 
@@ -38,6 +38,7 @@ class Mutant:
         line: of the reference.
         before, after: the text that is replaced, and by what.
         start: where it begins in the reference.
+        part: of the reference that it is in, empty for the deliverable.
     """
 
     task: str
@@ -46,15 +47,22 @@ class Mutant:
     before: str
     after: str
     start: int
+    part: str = ""
 
     @property
     def name(self) -> str:
-        """For people: `softmax line 40: max → min`."""
+        """For people: `softmax line 40: max → min`, in a part `softmax line 40 of layers.py: …`."""
         shown = [" ".join(text.split()) or "nothing" for text in (self.before, self.after)]
-        return f"{self.task} line {self.line}: {shown[0]} → {shown[1]}"
+        where = f"line {self.line} of {self.part}.py" if self.part else f"line {self.line}"
+        return f"{self.task} {where}: {shown[0]} → {shown[1]}"
+
+    def texts(self, reference: Mapping[str, str]) -> dict[str, str]:
+        """The reference with the change made, by module, of which the deliverable comes first."""
+        file = self.part or next(iter(reference))
+        return {**reference, file: self.source(reference[file])}
 
     def source(self, reference: str) -> str:
-        """The reference with the change made."""
+        """The file that it is in, with the change made."""
         return reference[: self.start] + self.after + reference[self.start + len(self.before) :]
 
     def as_mistake(self, reference: str) -> str:
@@ -68,33 +76,35 @@ class Mutant:
         offset = self.start - len("\n".join(lines[:first])) - bool(first)
         replace = find[:offset] + self.after + find[offset + len(self.before) :]
         texts = [f"'''\n{text}'''" for text in (find, replace)]
-        facts = ('name = ""', f'task = "{self.task}"', f"find = {texts[0]}", f"replace = {texts[1]}", 'hint = ""')
+        facts = ['name = ""', f'task = "{self.task}"', f"find = {texts[0]}", f"replace = {texts[1]}", 'hint = ""']
+        facts += [f'file = "{self.part}"'] if self.part else []
         return "\n".join(["[[mistake]]", *facts, "fails = []", ""])
 
 
 def mutants(assignment: Assignment, per_task: int, seed: int = 1) -> list[Mutant]:
     """A sample of what can be changed: at most so many of each task, kinds in turn, the same for the same seed."""
-    reference = assignment.solution.read_text(encoding="utf-8")
+    texts = reference_texts(assignment)
     found: dict[str, dict[str, list[Mutant]]] = defaultdict(lambda: defaultdict(list))
-    for mutant in all_mutants(assignment, reference):
-        found[mutant.task][mutant.kind].append(mutant)
+    for name, text in texts.items():
+        for mutant in all_mutants(assignment, text, name if name in assignment.parts else ""):
+            found[mutant.task][mutant.kind].append(mutant)
     chosen = list[Mutant]()
     for task, kinds in found.items():
         rng = random.Random(f"{seed} {task}")
         piles = [rng.sample(pile, len(pile)) for pile in kinds.values()]
         turns = (mutant for turn in range(max(map(len, piles))) for pile in piles for mutant in pile[turn : turn + 1])
-        whole = (mutant for mutant in turns if _parses(mutant.source(reference)))
-        chosen += sorted(islice(whole, per_task), key=lambda mutant: mutant.start)
+        whole = (mutant for mutant in turns if _parses(mutant.source(texts[mutant.part or assignment.deliverable])))
+        chosen += sorted(islice(whole, per_task), key=lambda mutant: (mutant.part, mutant.start))
     return chosen
 
 
-def all_mutants(assignment: Assignment, reference: str) -> Iterator[Mutant]:
-    """Every mutant, in the order of the reference; not all can be parsed."""
+def all_mutants(assignment: Assignment, reference: str, part: str = "") -> Iterator[Mutant]:
+    """Every mutant of the deliverable's reference, or of a part's, in its order; not all can be parsed."""
     starts = [0]
     for text in reference.split("\n"):
         starts.append(starts[-1] + len(text) + 1)
     module, seen = parse(reference), set[tuple[int, str, str]]()
-    for block in solution_blocks(reference, assignment):
+    for block in solution_blocks(reference, assignment, part):
         if block.task == QUIZ:
             continue
         with_torch = "torch" not in assignment.tasks[block.task].forbidden and "import torch" in reference
@@ -104,13 +114,13 @@ def all_mutants(assignment: Assignment, reference: str) -> Iterator[Mutant]:
             line = node.lineno
             if not (block.begin < line and (node.end_lineno or line) < block.end):
                 continue
-            for kind, part, after in _changes(node, reference, with_torch=with_torch):
-                start, end = _span(part, starts, reference)
+            for kind, changed, after in _changes(node, reference, with_torch=with_torch):
+                start, end = _span(changed, starts, reference)
                 change = start, reference[start:end], after
                 if change in seen or change[1] == after:
                     continue
                 seen.add(change)
-                yield Mutant(block.task, kind, line, change[1], after, start)
+                yield Mutant(block.task, kind, line, change[1], after, start, part)
 
 
 def _changes(node: ast.AST, source: str, *, with_torch: bool) -> Iterator[tuple[str, ast.AST, str]]:

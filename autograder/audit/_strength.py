@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from autograder.assignment import Assignment, points
+from autograder.assignment import Assignment, points, reference_texts
 from autograder.audit._audit import Audit, Subject, Verdict
 from autograder.audit._mutants import Mutant, mutants
 from autograder.grading.engine import Engine
@@ -58,7 +58,7 @@ def strength(
         report: called for each that was graded.
     """
     chosen = [mutant for mutant in mutants(assignment, per_task, seed) if select in mutant.task]
-    reference = assignment.solution.read_text(encoding="utf-8")
+    reference = reference_texts(assignment)
     audit = Audit(assignment, (seed,), workers)
     with (
         Engine(preload=assignment.preload) as engine,
@@ -71,10 +71,10 @@ def strength(
     return _judged(fates, assignment, reference, seed)
 
 
-def _subject(mutant: Mutant, reference: str, assignment: Assignment) -> Subject:
+def _subject(mutant: Mutant, reference: dict[str, str], assignment: Assignment) -> Subject:
     """The checks of its task but races, which are no matter of right or wrong, and those of dtypes, of all tasks."""
     asked = [check.name for check in points(assignment) if _is_asked(check.task, check.kind, mutant.task)]
-    return Subject("mutant", mutant.name, mutant.source(reference), frozenset(), exact=False, select=tuple(asked))
+    return Subject("mutant", mutant.name, mutant.texts(reference), frozenset(), exact=False, select=tuple(asked))
 
 
 def _is_asked(task: str, kind: str, mutated: str) -> bool:
@@ -89,14 +89,14 @@ def _fate(mutant: Mutant, verdict: Verdict) -> Fate:
     return Fate(mutant, "killed", lost[0]) if lost else Fate(mutant, "survivor", "")
 
 
-def _judged(fates: list[Fate], assignment: Assignment, reference: str, seed: int) -> list[Fate]:
+def _judged(fates: list[Fate], assignment: Assignment, reference: dict[str, str], seed: int) -> list[Fate]:
     """Survivors with the input that tells them apart; without one they are equivalent."""
     by_task = defaultdict[str, list[int]](list)
     for index, fate in enumerate(fates):
         if fate.kind == "survivor":
             by_task[fate.mutant.task].append(index)
     for task, indices in by_task.items():
-        told = _told(assignment, task, [fates[index].mutant.source(reference) for index in indices], seed)
+        told = _told(assignment, task, [fates[index].mutant.texts(reference) for index in indices], seed)
         for position, index in enumerate(indices):
             fates[index] = _with_verdict(fates[index].mutant, told.get(position))
     return fates
@@ -110,7 +110,7 @@ def _with_verdict(mutant: Mutant, told: dict[str, str] | None) -> Fate:
     return Fate(mutant, "survivor" if told["told"] else "equivalent", told["told"])
 
 
-def _told(assignment: Assignment, task: str, sources: list[str], seed: int) -> dict[int, dict[str, str]]:
+def _told(assignment: Assignment, task: str, sources: list[dict[str, str]], seed: int) -> dict[int, dict[str, str]]:
     """By position what `_differ` says of each source."""
     facts = {"folder": str(assignment.folder), "solution": str(assignment.solution), "task": task, "seed": seed}
     package = str(Path(__file__).resolve().parents[2])

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from autograder.assignment import QUIZ, SHARED, Assignment, Mistake, mistaken_source, points
+from autograder.assignment import QUIZ, SHARED, Assignment, Mistake, mistaken, points, reference_texts
 from autograder.syntax import parse
 
 Graph = dict[str, frozenset[str]]  # names that are defined, and what their definitions name
@@ -25,14 +25,14 @@ class Reach:
 
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
-        self.reference = assignment.solution.read_text("utf-8")
-        self.defined = _definitions(self.reference)
+        self.reference = reference_texts(assignment)
+        self.defined = _definitions(*self.reference.values())
 
     def of(self, mistake: Mistake) -> tuple[str, ...]:
         """Names of the checks that a mistake can change the outcome of, sorted; all of them where it changes what runs
         at import."""
-        mistaken = _definitions(mistaken_source(self.reference, mistake))
-        changed = {name for name in self.defined.keys() | mistaken.keys() if _differ(self.defined, mistaken, name)}
+        other = _definitions(*mistaken(self.reference, mistake).values())
+        changed = {name for name in self.defined.keys() | other.keys() if _differ(self.defined, other, name)}
         named = {*mistake.fails, *mistake.may_fail}
         checks = [check.name for check in points(self.assignment)]
         return tuple(
@@ -46,7 +46,7 @@ class Reach:
     @cached_property
     def reached(self) -> dict[str, frozenset[str]]:
         """What each check comes to, by its name; nothing for quiz questions."""
-        below = _graph(self.reference)
+        below = _joined(*map(_graph, self.reference.values()), *map(_renamed, self.reference.values()))
         for shared in ("helpers.py", f"hidden/{SHARED}"):
             if (file := self.assignment.folder / shared).exists():
                 below = _joined(below, _graph(file.read_text("utf-8")))
@@ -61,10 +61,10 @@ def _differ(first: dict[str, str], other: dict[str, str], name: str) -> bool:
     return first.get(name) != other.get(name)
 
 
-def _definitions(source: str) -> dict[str, str]:
+def _definitions(*sources: str) -> dict[str, str]:
     """What each name at the top level is, as text without comments; statements that define nothing are under ""."""
     found: dict[str, str] = {}
-    for node in parse(source).body:
+    for node in (node for source in sources for node in parse(source).body):
         for name in _bound(node) or [""]:
             found[name] = found.get(name, "") + ast.dump(node)
     return found
@@ -76,6 +76,12 @@ def _graph(source: str) -> Graph:
         for name in _bound(node):
             found[name] = found.get(name, frozenset()) | frozenset(_named(node))
     return found
+
+
+def _renamed(source: str) -> Graph:
+    """Names under which something is imported that has another: `from layers import affine as full`."""
+    imports = (node for node in parse(source).body if isinstance(node, ast.ImportFrom))
+    return {each.asname: frozenset([each.name]) for node in imports for each in node.names if each.asname}
 
 
 def _joined(*graphs: Graph) -> Graph:

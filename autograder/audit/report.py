@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from autograder.assignment import Assignment
+from autograder.assignment import Assignment, reference_texts
 from autograder.audit._audit import Audit, Verdict
 from autograder.audit._strength import FATES, Fate, strength
 from autograder.results import Outcome
@@ -78,13 +78,14 @@ def show_fates(assignment: Assignment, fates: list[Fate], console: Console) -> i
         table.add_row(task, *_counts([fate for fate in fates if fate.mutant.task == task]))
     table.add_row("all", *_counts(fates), style="bold")
     console.print(table)
-    reference = assignment.solution.read_text(encoding="utf-8")
+    reference = reference_texts(assignment)
     for fate in fates:
         if fate.kind != "killed":
             text = f"{fate.kind}: {fate.mutant.name}" + (f"\n  {fate.told}" if fate.told else "")
             console.print(escape(text), highlight=False, soft_wrap=True)
         if fate.kind == "survivor":
-            console.print(escape(fate.mutant.as_mistake(reference)), highlight=False, soft_wrap=True)
+            text = fate.mutant.as_mistake(reference[fate.mutant.part or assignment.deliverable])
+            console.print(escape(text), highlight=False, soft_wrap=True)
     killed, alive = (sum(fate.kind == kind for fate in fates) for kind in ("killed", "survivor"))
     if killed + alive:
         console.print(f"{100 * killed / (killed + alive):.1f} % of those that compute something else are killed")

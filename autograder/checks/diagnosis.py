@@ -1,11 +1,8 @@
 """Which known mistakes give the same answer? The requests of a failed check, answered again by the reference with each
 mistake in it, and by pairs of them."""
 
-import linecache
 import signal
-import sys
 import time
-import types
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
@@ -15,13 +12,14 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Protocol
 
-from autograder.assignment import Assignment, Mistake, load_mistakes, mistaken_source
+from autograder.assignment import Assignment, Mistake, load_mistakes, mistaken, reference_texts
 from autograder.checks.compare import as_numpy
 from autograder.checks.door import Door
 from autograder.checks.failure import Raised
 from autograder.checks.leaves import Leaves, Place, Same, closely, differing, leaves, with_dtypes
 from autograder.checks.runner import Answer, LocalRunner
 from autograder.checks.slips import asserted
+from autograder.checks.trusted import reference_module
 from autograder.errors import GraderError
 from autograder.proof import structure
 from autograder.proof.recording import Recording
@@ -37,16 +35,6 @@ EITHER = " / "  # between the names of mistakes that answer alike
 MOST = 3  # of these are told
 NOWHERE: Place = ("nowhere",)
 BOTH = "Two mistakes at once give this answer. {} And: {}"
-
-
-def module_from_source(name: str, source: str, filename: str) -> ModuleType:
-    """Execute trusted source as a module, registered so that inspect and dataclasses find it."""
-    module = types.ModuleType(name)
-    module.__file__ = filename
-    sys.modules[name] = module
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
-    return module
 
 
 class Over(BaseException):
@@ -183,7 +171,7 @@ class Diagnosis:
             for mistake in candidates:
                 if left() < SECONDS - MORE_SECONDS and any(likeness.whole for likeness in tried.values()):
                     return
-                tried[mistake] = failure.likeness(LocalRunner(self.module(mistake), self.helpers))
+                tried[mistake] = failure.likeness(self.runner(mistake))
 
         within(SECONDS, each)
         alone = [Explanation((mistake,)) for mistake, likeness in tried.items() if likeness.whole]
@@ -201,7 +189,7 @@ class Diagnosis:
         def each(pairs: Iterable[tuple[Mistake, ...]], left: Callable[[], float]) -> None:
             for explanation in map(Explanation, pairs):
                 try:
-                    runner = LocalRunner(self.module(explanation.told()), self.helpers)
+                    runner = self.runner(explanation.told())
                 except GraderError:  # they change the same words, or do not run together
                     continue
                 if failure.likeness(runner).whole:
@@ -219,7 +207,7 @@ class Diagnosis:
 
         def each(_: Callable[[], float]) -> None:
             for explanation in explanations:
-                likeness = failure.likeness(LocalRunner(self.module(explanation.told()), self.helpers))
+                likeness = failure.likeness(self.runner(explanation.told()))
                 left.extend([explanation] if likeness.whole or (explanation.partly and likeness.shown) else [])
 
         within(PAIR_SECONDS, each)
@@ -236,17 +224,19 @@ class Diagnosis:
         others = [mistake for mistake in self._mistakes if mistake.task == task and mistake not in asked]
         return asked, sorted(others, key=lambda mistake: mistake not in known)
 
-    def module(self, mistake: Mistake) -> ModuleType:
-        """The reference with the mistake in it.
+    def runner(self, mistake: Mistake) -> LocalRunner:
+        """What answers as the reference with the mistake in it.
 
         Raises:
             GraderError: it does not run.
         """
+        return LocalRunner(self._module(mistake), self.helpers, self.assignment.parts)
+
+    def _module(self, mistake: Mistake) -> ModuleType:
         if mistake.name not in self._modules:
-            source = mistaken_source(self.assignment.solution.read_text(), mistake)
-            filename = f"<{self.assignment.name}: {mistake.name}>"
+            texts = mistaken(reference_texts(self.assignment), mistake)
             try:
-                module = module_from_source(f"mistake_{mistake.name}".replace("-", "_"), source, filename)
+                module = reference_module(f"mistake_{mistake.name}".replace("-", "_"), self.assignment, texts)
             except Exception as error:
                 raise GraderError(
                     f"{self.assignment.name}: the known mistake {mistake.name} does not run: {error}"

@@ -1,6 +1,7 @@
 """What a check ends with when it does not pass."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from autograder.checks.picture import Picture
@@ -65,6 +66,7 @@ class Raised:
         line: the deepest line of the submission that it passed, None where there is none.
         function: the function of that line.
         called: the function of the submission that was called from outside, and led there.
+        part: the part of the submission that the line is in; None where that is the deliverable.
     """
 
     type: str
@@ -72,6 +74,12 @@ class Raised:
     line: int | None
     function: str | None
     called: str | None = None
+    part: str | None = None
+
+    def file(self, source: Path) -> Path:
+        """The file that the line is in, of a submission's that is staged at `source`. What is no name of a module leads
+        nowhere else: a worker may say anything."""
+        return source.with_name(f"{self.part}.py") if self.part and self.part.isidentifier() else source
 
     @classmethod
     def from_wire(cls, tree: Any) -> "Raised":
@@ -79,7 +87,7 @@ class Raised:
         fields = tree if isinstance(tree, dict) else {}
         text = {
             key: fields.get(key) if isinstance(fields.get(key), str) else None
-            for key in ("type", "message", "function", "called")
+            for key in ("type", "message", "function", "called", "part")
         }
         line = fields.get("line")
         return cls(
@@ -88,4 +96,5 @@ class Raised:
             line=line if type(line) is int else None,
             function=text["function"],
             called=text["called"],
+            part=text["part"],
         )

@@ -26,8 +26,8 @@ BELOW = 'below `if __name__ == "__main__":`'
 PACKAGES = ("numpy", "scipy", "torch", "matplotlib", "tqdm")  # that code may import where it is graded
 NO_PACKAGE = (
     "{} is not there where your code is graded, on Gradescope or elsewhere: there are Python's own modules, {}NumPy, "
-    "SciPy, PyTorch and Matplotlib, and of your own files only this one. Take the import out, or put it, with the code "
-    f"that uses it, {BELOW}."
+    "SciPy, PyTorch and Matplotlib, and of your own files only what is asked for. Take the import out, or put it, with "
+    f"the code that uses it, {BELOW}."
 )
 NO_MEMORY = re.compile(r"^_?(Array)?MemoryError|^OutOfMemoryError|DefaultCPUAllocator|not enough memory")
 TWO_DTYPES = re.compile(
@@ -48,6 +48,8 @@ ADVICE = {  # by exception: what to change, where it is not the code that is wro
 }
 NO_PARENT = "no known parent package"
 ALONE_HERE = "Only this one file is graded, with no package around it: put what you need of the other file into it."
+WITH_POINT = re.compile(r"from\s+\.(\w+)\s+import")
+NO_POINT = "There is no package around your files where they are graded: leave out the point, `from {} import …`."
 NO_GPU = re.compile(r"not compiled with CUDA|NVIDIA driver|No CUDA GPUs|No HIP GPUs|cuda\.is_available\(\)$")
 USE_ITS_DEVICE = (
     "There is no GPU where your code is graded. Make tensors where the inputs are (`device=x.device`), and take "
@@ -109,10 +111,12 @@ class Runner(Protocol):
 
 @dataclass
 class LocalRunner:
-    """A module in this process: the reference, a known mistake, or, on a student's own machine, the submission."""
+    """A module in this process: the reference, a known mistake, or, on a student's own machine, the submission; `parts`
+    are the modules that lie beside it."""
 
     module: ModuleType
     helpers: ModuleType | None = None
+    parts: tuple[str, ...] = ()
 
     def answer(self, request: Request) -> Answer:
         """See `Runner`. Arguments and results are copied, as if they had crossed the boundary."""
@@ -122,7 +126,7 @@ class LocalRunner:
             sent = Request.from_wire(wire.copied(request.to_wire(), sparse=True))
             return Answer.from_reply(wire.copied(perform(Submission(self.module, self.helpers), sent)))
         except (Exception, SystemExit) as error:
-            return Answer(raised=Raised.from_wire(describe(error, str(self.module.__file__))))
+            return Answer(raised=Raised.from_wire(describe(error, str(self.module.__file__), self.parts)))
 
     def _of_key(self, question: str, values: dict[str, float]) -> Any:
         """What is right for one question of the quiz, where these values were drawn; as answers are compared."""
@@ -163,7 +167,7 @@ def explain(answer: Answer, source: Path, call: str, packages: Iterable[str] = (
         return CheckFailed(told, rung="cost", call=call)
     if raised.type == "ContractError":
         return CheckFailed(f"{_sentence(raised.message, call)}.", rung="structure", call=call)
-    if raised.type == "SyntaxError" and raised.message.startswith(LEFT_OUT):
+    if is_left_out(answer):
         return CheckFailed(raised.message, rung="raised", call=call)
     if NO_MEMORY.search(f"{raised.type}: {raised.message}"):
         told = f"Your code asked for more memory than it may have{place(raised, source)}"
@@ -175,6 +179,12 @@ def _sentence(text: str, call: str) -> str:
     """With a capital, unless it begins with a name of the student's."""
     first = text.partition(" ")[0]
     return text if "_" in first or call.startswith(first) else f"{text[:1].upper()}{text[1:]}"
+
+
+def is_left_out(answer: Answer) -> bool:
+    """Whether it failed for something that was lost when the submission was read, of which there is a note."""
+    raised = answer.raised
+    return raised is not None and raised.type == "SyntaxError" and raised.message.startswith(LEFT_OUT)
 
 
 def skipped_note(answer: Answer, source: Path, packages: Iterable[str] = ()) -> str:
@@ -217,37 +227,42 @@ def advice(kind: str, message: str, packages: Iterable[str] = ()) -> str:
 
 def _advice_on(raised: Raised, source: Path, packages: Iterable[str]) -> str:
     """Advice that the submission's own text gives rise to."""
-    text = _text(raised, source)
+    text, source = _text(raised, source), raised.file(source)
     if raised.type == "AssertionError" and "cuda.is_available" in text:
         return f"\n{USE_ITS_DEVICE}"
+    named = WITH_POINT.match(text) if raised.type == "ImportError" else None
+    if named and source.with_name(f"{named[1]}.py").exists():
+        return f"\n{NO_POINT.format(named[1])}"
     if raised.type in ("PermissionError", "OSError") and "asyncio" in text:
         return f"\n{NO_LOOP}"
     if raised.type not in LOOKUPS:
         return ""
     lines = linecache.getlines(str(source))
-    stars = _stars(lines, packages) if raised.type == "NameError" else []
+    stars = _stars(lines, source, packages) if raised.type == "NameError" else []
     told = [no_package(f"`{name}`", packages) for name in stars]
     if dropped := left_out(lines, raised.line or 0):
         told.append(f"Left out of the notebook, as no task seemed to need it: {dropped}")
     return "".join(f"\n{each}" for each in told)
 
 
-def _stars(lines: list[str], packages: Iterable[str]) -> list[str]:
+def _stars(lines: list[str], source: Path, packages: Iterable[str]) -> list[str]:
     """Packages that are not there, and of which everything was to be imported."""
-    there = {*importable(packages), *sys.stdlib_module_names}
+    own = (file.stem for file in source.parent.glob("*.py"))
+    there = {*importable(packages), *sys.stdlib_module_names, *own}
     return [name for name in dict.fromkeys(STAR.findall("".join(lines))) if name not in there][:1]
 
 
 def _text(raised: Raised, source: Path) -> str:
-    return linecache.getline(str(source), raised.line).strip() if raised.line else ""
+    return linecache.getline(str(raised.file(source)), raised.line).strip() if raised.line else ""
 
 
 def line_of(raised: Raised, source: Path) -> str:
     """`line 7 of conv.py`, of a notebook `line 2 of the cell 5`; nothing where there is none."""
     if raised.line is None:
         return ""
-    cell = where(linecache.getlines(str(source)), raised.line)
-    return f"line {cell[1]} of the cell {cell[0]}" if cell else f"line {raised.line} of {source.name}"
+    file = raised.file(source)
+    cell = where(linecache.getlines(str(file)), raised.line)
+    return f"line {cell[1]} of the cell {cell[0]}" if cell else f"line {raised.line} of {file.name}"
 
 
 def place(raised: Raised, source: Path) -> str:

@@ -77,7 +77,8 @@ def slip(raised: Raised, source: Path) -> str:
 
 def asserted(raised: Raised, source: Path) -> Raised:
     """Of a failed assertion what it asserts in place of its message, which is the author's own; all else as it is."""
-    found = _statement(source, raised.line) if raised.type == "AssertionError" and raised.line is not None else None
+    is_assertion = raised.type == "AssertionError" and raised.line is not None
+    found = _statement(raised.file(source), raised.line or 0) if is_assertion else None
     if found is None or not isinstance(found[1], ast.Assert):
         return raised
     operators = [node.op for node in ast.walk(found[1].test) if isinstance(node, ast.BinOp)]
@@ -93,7 +94,7 @@ def _at_its_line(raised: Raised, source: Path) -> str:
     whole, none = WHOLE.search(raised.message), NONE.search(raised.message)
     if raised.line is None or not (whole or none):
         return ""
-    found = _statement(source, raised.line)
+    found = _statement(raised.file(source), raised.line)
     if found is None:
         return ""
     function, statement = found

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 from pathlib import Path
 
 from autograder import __version__
@@ -91,7 +92,7 @@ def suite_key(assignment: Assignment) -> str:
     files = [assignment.folder / name for name in ("assignment.toml", "helpers.py", "mistakes.toml")]
     for room in ("public", "hidden"):
         files += sorted((assignment.folder / room).rglob("*.py"))
-    for file in (assignment.solution, *files, *given_files(assignment).values()):
+    for file in (*assignment.solutions.values(), *files, *given_files(assignment).values()):
         data = file.read_bytes() if file.exists() else b""
         found.update(f"{file.name} {len(data)}\n".encode() + data)
     return found.hexdigest()
@@ -261,7 +262,9 @@ class _Driver:
         """Integrity flags of what will be graded, whose source is kept for humans and for `deepgrade similarity`."""
         folder = self.out / SOURCES / stem(handed.id)
         try:
-            return integrity_flags(collect(handed.path, self.assignment, folder).source)
+            submission = collect(handed.path, self.assignment, folder)
+            of_parts = (integrity_flags(text, f"{name}.py, ") for name, text in submission.parts.items())
+            return [*integrity_flags(submission.source), *chain.from_iterable(of_parts)]
         except SubmissionError:
             return []  # the grading says what is wrong with it
 

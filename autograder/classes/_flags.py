@@ -25,14 +25,15 @@ PATCHED = {"torch", "np", "numpy", "nn", "F"}
 MOST = 20
 
 
-def integrity_flags(source: str) -> list[str]:
-    """`line 12: gc, an import` and so on, at most MOST of them, in order of line; none where it cannot be parsed."""
+def integrity_flags(source: str, file: str = "") -> list[str]:
+    """`line 12: gc, an import` and so on, at most MOST of them, in order of line, `file` before each; none where it
+    cannot be parsed."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     found = sorted({(getattr(node, "lineno", 0), what) for node in ast.walk(tree) for what in _reaches(node)})
-    return [f"line {line}: {what}" for line, what in found[:MOST]]
+    return [f"{file}line {line}: {what}" for line, what in found[:MOST]]
 
 
 def _reaches(node: ast.AST) -> Iterator[str]:

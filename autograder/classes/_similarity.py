@@ -67,12 +67,13 @@ def similarity(folder: Path, *, root: Path | None = None, threshold: float = 0.5
         owners, name = store.students(), store.fact("assignment") or ""
         ids = sorted({*(grade.id for grade in store.grades()), *store.ungraded()})
     assignment = load_assignment(name, root)
-    file = f"{assignment.deliverable}.py"
-    sources = {each: text for each in ids if (text := _source(folder, each, file))}
+    file, files = f"{assignment.deliverable}.py", [f"{name}.py" for name in assignment.solutions]
+    sources = {each: text for each in ids if (text := _source(folder, each, files))}
     prints = {each: _fingerprint(text, file) for each, text in sources.items()}
     counted = Counter(found for each in prints.values() for found in each.hashes)
     ground = {found for found, count in counted.items() if count > common}
-    ground |= _fingerprint(build(assignment)[file].decode(), file).hashes
+    given = build(assignment)
+    ground = ground.union(*(_fingerprint(given[each].decode(), file).hashes for each in files))
     for each in prints.values():
         _forget(each, ground)
     pairs = [pair for pair in _pairs(prints, owners) if max(pair.shares) >= threshold]
@@ -80,10 +81,12 @@ def similarity(folder: Path, *, root: Path | None = None, threshold: float = 0.5
     return Similarity(tuple(sorted(pairs, key=lambda pair: (-max(pair.shares), -pair.tokens))), sources, names)
 
 
-def _source(folder: Path, submission: str, file: str) -> str:
-    """What was graded, with plain line ends; empty where nothing could be."""
-    path = folder / SOURCES / stem(submission) / file
-    text = path.read_text("utf-8", "replace") if path.is_file() else ""
+def _source(folder: Path, submission: str, files: Sequence[str]) -> str:
+    """What was graded, with plain line ends, parts below the deliverable; empty where nothing could be."""
+    found = [folder / SOURCES / stem(submission) / file for file in files]
+    texts = [path.read_text("utf-8", "replace") if path.is_file() else "" for path in found]
+    heads = ["", *(f"\n# {file}\n" for file in files[1:])]
+    text = "\n".join(f"{head}{text}" for head, text in zip(heads, texts, strict=True) if text.strip())
     return "\n".join(text.splitlines()).strip("\n") + "\n" if text.strip() else ""
 
 

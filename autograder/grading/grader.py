@@ -21,7 +21,17 @@ import pytest
 import torch
 
 from autograder.assignment import Assignment, installed, missing_note, read_assignment, refuse_forbidden
-from autograder.checks import Answer, Diagnosis, LocalRunner, Runner, explain, module_from_source, skipped_note
+from autograder.checks import (
+    Answer,
+    Diagnosis,
+    LocalRunner,
+    Runner,
+    explain,
+    is_left_out,
+    module_from_source,
+    reference_module,
+    skipped_note,
+)
 from autograder.checks.boxed import BoxedRunner, imported
 from autograder.checks.given import at_hand
 from autograder.errors import DeepgradeError, GraderError
@@ -31,9 +41,10 @@ from autograder.plain import write_whole
 from autograder.proof.prover import Prover
 from autograder.sandbox.box import Sandbox, Worker
 from autograder.sandbox.limits import Limits, WorkerLost
+from autograder.sandbox.parts import code_of
 from autograder.sandbox.steps import Request
 from autograder.sandbox.worker import Sources
-from autograder.submission import needed_of
+from autograder.submission import take_needed
 from autograder.suite import check_files, merged, run_pytest
 from autograder.suite.plugin import ChecksPlugin
 from autograder.suite.stopwatch import watch
@@ -84,9 +95,8 @@ class Grading:
         refuse_forbidden(assignment)
         if note := missing_note(assignment.folder, assignment.packages):
             raise GraderError(note)
-        sources = Sources(
-            assignment.deliverable, Path(self.job.submission), Path(self.job.helpers) if self.job.helpers else None
-        )
+        helpers = Path(self.job.helpers) if self.job.helpers else None
+        sources = Sources(assignment.deliverable, Path(self.job.submission), helpers, parts=assignment.parts)
         limits = Limits(assignment.limits.call_seconds, assignment.limits.memory_mb)
         preflight(self.sandbox, sources, limits, [Path(path) for path in self.job.secrets])
         self.emit(
@@ -107,15 +117,15 @@ class Grading:
     def _imports(self, sources: Sources, limits: Limits, packages: tuple[str, ...]) -> bool:
         """Whether the submission can be imported at all; if not, that is everybody's message."""
         failure, skipped = imported(BoxedRunner(self.sandbox, sources, limits))
-        if failure is not None and failure.lost is not None and needed_of(sources.path).exists():
-            os.replace(needed_of(sources.path), sources.path)
-            sources.code.unlink(missing_ok=True)
+        if failure is not None and failure.lost is not None and take_needed(sources.modules):
+            for path in sources.modules:
+                code_of(path).unlink(missing_ok=True)
             again, skipped = imported(BoxedRunner(self.sandbox, sources, limits))
             if again is None:
                 told = explain(failure, sources.path, f"import {sources.name}", packages).message
                 self.emit({"event": "note", "message": f"Only what the tasks need of your file was run. {told}"})
                 failure = None
-        for answer in skipped:
+        for answer in (answer for answer in skipped if not is_left_out(answer)):
             self.emit({"event": "note", "message": skipped_note(answer, sources.path, packages)})
         if failure is None:
             return True
@@ -124,9 +134,7 @@ class Grading:
         return False
 
     def _checks(self, assignment: Assignment, sources: Sources, limits: Limits, deadline: float) -> None:
-        reference = module_from_source(
-            f"reference_{assignment.name}", assignment.solution.read_text(), str(assignment.solution)
-        )
+        reference = reference_module(f"reference_{assignment.name}", assignment)
         helpers = self._helpers(assignment)
         at_size = DEVICE_LIMITS if self.job.device else limits
         world = World(
@@ -226,9 +234,10 @@ def _keep_code(worker: Worker, sources: Sources) -> None:
     """Have the submission compiled once for all workers; it is bytes here. Where that fails, each of them compiles it,
     and tells what is wrong."""
     with suppress(WorkerLost, OSError):
-        code = worker.request({"compile": True}).get("value")
-        if isinstance(code, np.ndarray):
-            write_whole(sources.code, code.tobytes())
+        for index, path in enumerate(sources.modules):
+            code = worker.request({"compile": index}).get("value")
+            if isinstance(code, np.ndarray):
+                write_whole(code_of(path), code.tobytes())
 
 
 def versions() -> dict[str, str]:

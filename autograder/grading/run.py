@@ -175,7 +175,7 @@ class _Grading:
             raise GraderError(shortfall)
         seconds = self.options.seconds or self.assignment.limits.run_seconds
         assert self.submission is not None
-        warm = warm_modules(self.submission.source)
+        warm = warm_modules(self.submission.source, *self.submission.parts.values())
         for event in engine.run(folder, confinement.to_dict(), self._job(folder, seconds), seconds, warm):
             self._handle(event)
 
@@ -344,7 +344,7 @@ def run_seed(digest: str, options: Options, assignment: Assignment) -> int:
 def hidden_paths(assignment: Assignment) -> list[Path]:
     """What a worker must not be able to open: the reference, the known mistakes, every hidden check."""
     return [
-        assignment.solution,
+        *assignment.solutions.values(),
         *(path for path in assignment.reference_arrays.values() if path.exists()),
         assignment.folder / "mistakes.toml",
         assignment.folder / "hidden",

@@ -11,7 +11,7 @@ from autograder import results
 from autograder.assignment import Assignment, CheckFacts, points
 from autograder.checks import Door
 from autograder.errors import GraderError
-from autograder.local.clock import Clock, position
+from autograder.local.clock import Clock
 from autograder.local.work import Work
 from autograder.suite import merged, run_pytest
 from autograder.suite.plugin import DOOR, ChecksPlugin, check_name
@@ -162,7 +162,7 @@ class Listener:
         """Somebody has had enough."""
         check = self.facts[self.current] if self.current else None
         told = f"{check.number} {check.title}. " if check else ""
-        self.interrupted = f"{told}{position(excinfo.value, self.work.source)}".strip()
+        self.interrupted = f"{told}{self.work.place(excinfo.value)}".strip()
 
 
 def run_checks(

@@ -8,11 +8,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 from autograder.checks import Answer, LocalRunner, Raised
@@ -145,21 +145,28 @@ class TimedRunner:
         most = SHORTENED_SECONDS if request.name in self.late else self.seconds
         most = min(most, CHECK_CALLS * self.seconds - self.spent)
         try:
-            with self.clock.limit(most), forbidding(request.absent, self.inner.module):
+            with self.clock.limit(most), forbidding(request.absent, *self.modules):
                 return self.inner.answer(request)
         except TimeUp as over:
             self.late.add(request.name)
-            told = f"did not return within {most:g} s. {position(over, self.source)}".removesuffix(". ")
+            where = position(over, self.source, self.inner.parts)
+            told = f"did not return within {most:g} s. {where}".removesuffix(". ")
             return Answer(lost=WorkerLost("timeout", told))
         finally:
             self.spent += time.monotonic() - started
+
+    @property
+    def modules(self) -> list[ModuleType]:
+        """The submission's, with those of its parts that it has imported."""
+        return [self.inner.module, *(sys.modules[name] for name in self.inner.parts if name in sys.modules)]
 
     def close(self) -> None:
         """The check has ended."""
         self.spent = 0.0
 
 
-def position(error: BaseException, source: Path) -> str:
+def position(error: BaseException, source: Path, parts: Collection[str] = ()) -> str:
     """The line of the submission that an interruption found it in; nothing where it was not in there."""
-    where, _, text = place(Raised.from_wire(describe(error, str(source))), source).strip().partition(": ")
+    said = Raised.from_wire(describe(error, str(source), parts))
+    where, _, text = place(said, source).strip().partition(": ")
     return f"It was at {where}: `{text}`" if text else f"It was at {where}" if where else ""

@@ -13,9 +13,9 @@ from autograder.sandbox.names import without_names
 
 
 @contextmanager
-def forbidding(entries: Collection[str], module: ModuleType) -> Iterator[None]:
+def forbidding(entries: Collection[str], *modules: ModuleType) -> Iterator[None]:
     """Refuse what these entries forbid: operations wherever in torch they are called from, and Python names, builtins
-    where the submission `module` uses them.
+    where the submission's `modules` use them.
 
     Unlike in the sandbox nothing is taken out for good, so that the next task has it: this tells who did not know, and
     stops nobody who does.
@@ -26,7 +26,7 @@ def forbidding(entries: Collection[str], module: ModuleType) -> Iterator[None]:
     """
     names = python_names(entries)
     operations = [entry for entry in entries if entry not in names]
-    with without_names(names, module), ExitStack() as modes:
+    with without_names(names, *modules), ExitStack() as modes:
         if operations:
             modes.enter_context(_Functions(operations))
             modes.enter_context(_Operations(operations))

@@ -17,7 +17,7 @@ from autograder.checks.beside import beside
 from autograder.checks.runner import Answer, explain
 from autograder.errors import DeepgradeError, SubmissionError, UsageError, did_you_mean
 from autograder.local import FAILED, FINE
-from autograder.local.clock import Clock, TimeUp, position
+from autograder.local.clock import Clock, TimeUp
 from autograder.local.run import Session
 from autograder.local.terminal import RIGHT, WRONG, Terminal
 from autograder.local.work import Work, read_work
@@ -55,7 +55,7 @@ class Differentiating(Session):
                 gradients, forward = self._asked(work)
                 compared = {name: self._numerical(forward, where, mine) for name, (mine, where) in gradients.items()}
         except TimeUp as over:
-            raise SubmissionError(f"It took more than {SECONDS:g} s. {position(over, work.source)}") from over
+            raise SubmissionError(f"It took more than {SECONDS:g} s. {work.place(over)}") from over
         wrong = [name for name, found in compared.items() if not _told(terminal, name, *found)]
         if not compared:
             raise UsageError("there is no gradient to compare", help=USAGE)
@@ -72,7 +72,7 @@ class Differentiating(Session):
         except DeepgradeError:
             raise
         except (Exception, SystemExit) as error:
-            raised = Answer(raised=Raised.from_wire(describe(error, str(work.source))))
+            raised = Answer(raised=Raised.from_wire(describe(error, str(work.source), work.assignment.parts)))
             told = explain(raised, work.source, self.function, self.assignment.packages)
             raise SubmissionError(told.message) from error
 
@@ -86,7 +86,7 @@ class Differentiating(Session):
 
         step = {"spec": {key: list(getattr(pair, key)) for key in ("returns", "differentiate", "gradients")}, "seed": 0}
         request = Request("pair", pair.name, tuple(self.arguments), self.more, step)
-        answer = LocalRunner(work.module, work.helpers).answer(request)
+        answer = LocalRunner(work.module, work.helpers, work.assignment.parts).answer(request)
         if not answer.ok:
             called = f"{pair.name}_forward, then _backward"
             raise SubmissionError(explain(answer, work.source, called, self.assignment.packages).message)

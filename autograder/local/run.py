@@ -48,7 +48,7 @@ def run(folder: Path, options: argparse.Namespace, command: str) -> int:
         except DeepgradeError as error:
             return _ended(error, CANNOT)
         except KeyboardInterrupt as error:
-            where = position(error, Path(staging) / f"{assignment.deliverable}.py")
+            where = position(error, Path(staging) / f"{assignment.deliverable}.py", assignment.parts)
             print(f"\nInterrupted. {where}".rstrip(), file=sys.stderr)
             return INTERRUPTED
 

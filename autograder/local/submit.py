@@ -1,4 +1,4 @@
-"""`submit.py`: run the checks, say what is missing, and pack the one file that is graded."""
+"""`submit.py`: run the checks, say what is missing, and pack the one file that is graded, and what belongs to it."""
 
 import argparse
 import time
@@ -62,18 +62,21 @@ class Submitting(Session):
             yield f"these public checks do not pass: {', '.join(facts.number or facts.name for facts in failed)}."
         if quiz := work.quiz(clock):
             yield f"the quiz is not complete: {'; '.join(f'{name}: {told}' for name, told in quiz.items())}."
-        yield from _unsaved(self.path)
+        for path in (self.path, *(self.path.with_name(f"{part}.py") for part in self.assignment.parts)):
+            yield from _unsaved(path) if path.exists() else ()
 
     def _packed(self, terminal: Terminal, code: int) -> int:
-        """Write the zip, with the one file in it under the name that is asked for."""
+        """Write the zip: the one file, under the name that is asked for, with its parts and files of arrays."""
         name = f"{self.assignment.deliverable}{self.path.suffix}"
         target = self.archive()
-        arrays = [file for each in self.assignment.arrays if (file := self.path.with_name(each)).is_file()]
+        asked = (*(f"{part}.py" for part in self.assignment.parts), *self.assignment.arrays)
+        is_meant = self.path.stem == self.assignment.deliverable  # else nobody's would be looked for
+        beside = [file for each in asked if is_meant and (file := self.path.with_name(each)).is_file()]
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(name, self.path.read_bytes())
-            for file in arrays:
+            for file in beside:
                 archive.write(file, file.name)
-        listed = " and ".join([name, *(file.name for file in arrays)])
+        listed = " and ".join([name, *(file.name for file in beside)])
         terminal.say(f"Packed: {target.name}, with {listed} in it. Upload it to Gradescope as it is.", "bold")
         return code
 

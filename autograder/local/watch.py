@@ -73,10 +73,12 @@ class Watching(Session):
     def _stamps(self) -> dict[Path, tuple[int, int]]:
         """What tells that a file was saved."""
         found = {}
-        for path in self.files or candidates(self.assignment.folder, self.assignment):
+        works = self.files or candidates(self.assignment.folder, self.assignment)
+        beside = (path.with_name(f"{name}.py") for path in works for name in self.assignment.parts)
+        for path in dict.fromkeys((*works, *beside)):
             try:
                 stat = path.stat()
-            except OSError:  # between the two halves of a save
+            except OSError:  # between the two halves of a save; or a part that is not there
                 continue
             found[path] = stat.st_mtime_ns, stat.st_size
         return found

@@ -2,7 +2,6 @@
 
 import ast
 import linecache
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from autograder.assignment import ANSWERS, STUDENT, Assignment, constants, read_answer, read_student
-from autograder.checks import Answer, LocalRunner, Raised, skipped_note
+from autograder.checks import Answer, LocalRunner, Raised, is_left_out, skipped_note
 from autograder.checks.runner import AT_IMPORT, advice, importable, no_package
 from autograder.errors import SubmissionError
 from autograder.local.clock import Clock, TimedRunner, TimeUp, position
@@ -22,7 +21,7 @@ from autograder.sandbox.poison import poison
 from autograder.sandbox.steps import Request
 from autograder.sandbox.steps import Submission as Loaded
 from autograder.sandbox.worker import Sources, describe, load_submission
-from autograder.submission import collect, needed_of, outline
+from autograder.submission import collect, take_needed, written_in
 from autograder.syntax import parse
 
 
@@ -53,8 +52,12 @@ class Work:
 
     def runner(self, clock: Clock) -> TimedRunner:
         """What answers the requests of one check."""
-        inner = LocalRunner(self.module, self.helpers)
+        inner = LocalRunner(self.module, self.helpers, self.assignment.parts)
         return TimedRunner(inner, clock, self.source, self.assignment.limits.call_seconds, self.late)
+
+    def place(self, error: BaseException) -> str:
+        """Where in it an interruption found it; nothing where it was not in there."""
+        return position(error, self.source, self.assignment.parts)
 
     def untouched(self, task: str) -> bool:
         """Whether nothing of a task is written."""
@@ -110,11 +113,15 @@ def read_work(path: Path, assignment: Assignment, staging: Path, clock: Clock) -
     linecache.checkcache()
     helpers = assignment.folder / "helpers.py"
     guarded = any(is_builtin(entry) for task in assignment.tasks.values() for entry in task.forbidden)
-    sources = Sources(assignment.deliverable, submission.path, helpers if helpers.exists() else None, guarded)
+    sources = Sources(
+        assignment.deliverable, submission.path, helpers if helpers.exists() else None, guarded, assignment.parts
+    )
+    texts = {assignment.deliverable: submission.source, **submission.parts}
     loaded, told = _imported(sources, path.name, assignment, clock)
-    failed = (Answer(raised=Raised.from_wire(describe(error, str(submission.path)))) for error in loaded.failed)
-    skipped = (skipped_note(answer, submission.path, assignment.packages) for answer in failed)
-    imports = _unusual_imports(submission.source, assignment)
+    failed = (describe(error, str(submission.path), assignment.parts) for error in loaded.failed)
+    answers = (Answer(raised=Raised.from_wire(each)) for each in failed)
+    skipped = (skipped_note(each, submission.path, assignment.packages) for each in answers if not is_left_out(each))
+    imports = dict.fromkeys(note for text in texts.values() for note in _unusual_imports(text, assignment))
     return Work(
         assignment=assignment,
         name=submission.origin,
@@ -122,7 +129,7 @@ def read_work(path: Path, assignment: Assignment, staging: Path, clock: Clock) -
         digest=submission.digest,
         module=loaded.module,
         helpers=loaded.helpers,
-        written=outline(submission.source.encode(), submission.path.name, assignment).written,
+        written=written_in(assignment.deliverable, texts, assignment),
         notes=(*submission.notes, *told, *skipped, *imports, *changed(assignment)),
     )
 
@@ -137,16 +144,17 @@ def _imported(sources: Sources, name: str, assignment: Assignment, clock: Clock)
         with clock.limit(seconds):
             return load_submission(sources), []
     except TimeUp as over:
-        told = f"Importing {name} did not end within {seconds:g} s. {position(over, sources.path)}\n{AT_IMPORT}"
-        if not needed_of(sources.path).exists():
+        where = position(over, sources.path, sources.parts)
+        told = f"Importing {name} did not end within {seconds:g} s. {where}\n{AT_IMPORT}"
+        if not take_needed(sources.modules):
             raise SubmissionError(told) from over
     except (Exception, SystemExit) as error:
-        said = describe(error, str(sources.path))
-        line = f" at line {said['line']}" if said["line"] else ""
+        said = describe(error, str(sources.path), sources.parts)
+        file = f" of {said['part']}.py" if said["part"] else ""
+        line = f" at line {said['line']}{file}" if said["line"] else ""
         message = f"{name} cannot be imported: {said['type']}{line}: {said['message']}"
         told = advice(said["type"], said["message"], assignment.packages)
         raise SubmissionError(message, help=told.strip()) from error
-    os.replace(needed_of(sources.path), sources.path)
     loaded, _ = _imported(sources, name, assignment, clock)
     return loaded, [f"Only what the tasks need of your file was run. {told}"]
 
@@ -157,7 +165,7 @@ def _unusual_imports(source: str, assignment: Assignment) -> Iterator[str]:
         todo: list[ast.AST] = [parse(source)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # its import will say so
-    seen = {*sys.stdlib_module_names, *importable(assignment.packages), "helpers", assignment.deliverable}
+    seen = {*sys.stdlib_module_names, *importable(assignment.packages), "helpers", *assignment.solutions}
     seen |= {*given_modules(assignment)}
     while todo:
         node = todo.pop()

@@ -150,7 +150,8 @@ def _autograder(assignment: Assignment, secret: str) -> dict[str, bytes]:
     for pattern in ("assignment.toml", "mistakes.toml", "helpers.py", "public/*.py", "hidden/*.py"):
         kept += sorted(assignment.folder.glob(pattern))
     files |= {f"{folder}/{path.relative_to(assignment.folder).as_posix()}": path.read_bytes() for path in kept}
-    files[f"solutions/{assignment.name}.py"] = assignment.solution.read_bytes()
+    for path in assignment.solutions.values():
+        files[f"solutions/{path.relative_to(assignment.solution.parent).as_posix()}"] = path.read_bytes()
     files["course.toml"] = _course_facts(course, assignment).encode()
     files["constraints.txt"] = (package / "release" / "constraints.txt").read_bytes()
     needed = [*_requirements(), *_shared(course), *_own_packages(assignment)]

@@ -16,7 +16,7 @@ from types import ModuleType
 import pytest
 
 from autograder.assignment import Assignment, load_mistakes, points
-from autograder.checks import Answer, Door, LocalRunner, module_from_source
+from autograder.checks import Answer, Door, LocalRunner, module_from_source, reference_module
 from autograder.checks.diagnosis import Diagnosis, joined, read_answer
 from autograder.checks.given import at_hand
 from autograder.checks.leaves import alike
@@ -41,7 +41,7 @@ def locked_hints(assignment: Assignment) -> bytes:
         logs = _asked(assignment, helpers) if mistakes else []
         diagnosis = Diagnosis(assignment, helpers)
         for mistake in mistakes:
-            runner = LocalRunner(diagnosis.module(mistake), helpers)
+            runner = diagnosis.runner(mistake)
             for door in (door for task, door in logs if task == mistake.task):
                 for key in _telling(door, runner):
                     hints = found.setdefault(mistake.task, {}).setdefault(key, [])
@@ -106,8 +106,7 @@ class _Doors:
 
 def _asked(assignment: Assignment, helpers: ModuleType | None) -> list[tuple[str, Door]]:
     """What the public checks ask, with the reference's answers, and of which task."""
-    source = assignment.solution.read_text("utf-8")
-    reference = module_from_source(f"reference_{assignment.name}", source, str(assignment.solution))
+    reference = reference_module(f"reference_{assignment.name}", assignment)
     ended: list[tuple[str, Case]] = []
     world = World(
         assignment=assignment,

@@ -56,7 +56,8 @@ def _try_checks(assignment: Assignment, home: Path, folder: Path) -> None:
     names = [check.name for check in points(assignment) if check.is_public]
     solution = folder / "solution" / f"{assignment.deliverable}.py"
     solution.parent.mkdir()
-    solution.write_bytes(assignment.solution.read_bytes())
+    for module, path in assignment.solutions.items():
+        solution.with_name(f"{module}.py").write_bytes(path.read_bytes())
     for name, own in assignment.reference_arrays.items():
         solution.with_name(name).write_bytes(own.read_bytes())
     for work, wanted in ((solution, True), (home / f"{assignment.deliverable}.py", False)):

@@ -30,6 +30,7 @@ def solution(assignment: Assignment) -> dict[str, bytes]:
         | pictures(assignment, page)
         | {
             f"{name}.py": solved_source(assignment).encode(),
+            **{f"{part}.py": solved_source(assignment, part).encode() for part in assignment.parts},
             f"{name}.ipynb": _bytes(made),
             "handout.md": page.encode(),
         }

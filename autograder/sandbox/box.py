@@ -322,12 +322,13 @@ class _Exchange:
 def _named(sources: Sources | None) -> dict[str, Any]:
     """What a worker imports, and what it may read for that."""
     if sources is None:
-        return {"readable": [], "name": "", "path": "", "helpers": None}
+        return {"readable": [], "name": "", "path": "", "helpers": None, "parts": []}
     return {
         "readable": [str(path.parent) for path in (sources.path, sources.helpers) if path],
         "name": sources.name,
         "path": str(sources.path),
         "helpers": str(sources.helpers) if sources.helpers else None,
+        "parts": list(sources.parts),
     }
 
 

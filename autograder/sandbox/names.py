@@ -48,13 +48,13 @@ def take_names(names: Collection[str]) -> None:
 
 
 @contextmanager
-def without_names(names: Collection[str], module: ModuleType) -> Iterator[None]:
-    """Replace these names for a while; builtins where `module`, a submission, looks them up."""
+def without_names(names: Collection[str], *modules: ModuleType) -> Iterator[None]:
+    """Replace these names for a while; builtins where a submission, whose `modules` share them, looks them up."""
     before: list[tuple[Any, str, Any]] = []
-    own = vars(module).get("__builtins__")
+    own = vars(modules[0]).get("__builtins__")
     try:
         for name in names:
-            found = [(own, name, refusing(name))] if is_builtin(name) else list(_replacements(name, module))
+            found = [(own, name, refusing(name))] if is_builtin(name) else list(_replacements(name, *modules))
             for owner, key, refusal in found:
                 before.append((owner, key, _held(owner).get(key, NOTHING)))
                 _put(owner, key, refusal)
@@ -75,9 +75,9 @@ def refusing(name: str, original: Callable[..., Any] | None = None) -> Callable[
     return refuse
 
 
-def _replacements(name: str, user: ModuleType | None = None) -> Iterator[tuple[Any, str, Any]]:
+def _replacements(name: str, *users: ModuleType) -> Iterator[tuple[Any, str, Any]]:
     """Owner, attribute and what is to be there, for each place from which a name is reached; a module goes on being
-    used by what has it already, except by `user`."""
+    used by what has it already, except by `users`."""
     above, _, last = name.rpartition(".")
     found, owner = pkgutil.resolve_name(name), pkgutil.resolve_name(above) if above else None
     if isinstance(found, ModuleType):
@@ -85,7 +85,7 @@ def _replacements(name: str, user: ModuleType | None = None) -> Iterator[tuple[A
         stub.__path__ = []
         yield sys.modules, name, stub
         yield from [(owner, last, stub)] if owner is not None else []
-        yield from _aliases(found, stub, [user]) if user is not None else []
+        yield from _aliases(found, stub, users)
     elif isinstance(found, type) and _is_open(found):
         yield found, "__init__", refusing(name, found.__init__)  # type: ignore[misc]
     elif isinstance(owner, type):
@@ -93,7 +93,7 @@ def _replacements(name: str, user: ModuleType | None = None) -> Iterator[tuple[A
     else:
         package = name.partition(".")[0]
         modules = [module for key, module in sys.modules.items() if key.partition(".")[0] == package]
-        yield from _aliases(found, refusing(name, found), [*modules, *([user] if user is not None else [])])
+        yield from _aliases(found, refusing(name, found), [*modules, *users])
 
 
 def _aliases(found: Any, refusal: Any, modules: Collection[ModuleType]) -> Iterator[tuple[Any, str, Any]]:

@@ -8,9 +8,10 @@ import os
 import sys
 import traceback
 import types
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from autograder.sandbox.absence import BUILTINS, REFUSED, AbsentError, make_abse
 from autograder.sandbox.courtesy import Ground, welcome
 from autograder.sandbox.names import own_builtins
 from autograder.sandbox.onward import compile_source, run_on
+from autograder.sandbox.parts import Parts, kept_code
 from autograder.sandbox.recorder import RecordingError
 from autograder.sandbox.steps import ContractError, Request, Submission, perform
 
@@ -36,17 +38,19 @@ class Sources:
         path: the staged submission.
         helpers: the assignment's helpers, or None.
         own_builtins: whether it gets builtins of its own, so that some can be taken away for a while.
+        parts: names of modules that lie beside the submission and are the student's, too.
     """
 
     name: str
     path: Path
     helpers: Path | None = None
     own_builtins: bool = False
+    parts: tuple[str, ...] = ()
 
     @property
-    def code(self) -> Path:
-        """Where its code is kept, compiled by a worker in which nothing of it ran. Only workers ever load that."""
-        return self.path.with_name(f"{self.path.name}.code")
+    def modules(self) -> tuple[Path, ...]:
+        """The staged files of the student's, the deliverable first."""
+        return self.path, *(self.path.with_name(f"{name}.py") for name in self.parts)
 
     @property
     def data(self) -> Path:
@@ -73,25 +77,25 @@ def load_submission(sources: Sources, text: str | None = None) -> Submission:
     """Import the helpers and as much of the submission as runs, or `text` in its stead. Its folder, in which the
     assignment's own modules lie too, comes last on the path, so that it shadows nothing."""
     sys.path.append(str(sources.path.parent))
+    own = own_builtins(BUILTINS) if BUILTINS or sources.own_builtins else None
+    parts = Parts(sources.path.parent, sources.parts, own)
+    if sources.parts:
+        parts.install()
     helpers = load_module("helpers", sources.helpers) if sources.helpers else None
     if text is not None:
         return Submission(load_module(sources.name, sources.path, text.encode()), helpers)
     module = _registered(sources.name, sources.path)
-    if BUILTINS or sources.own_builtins:
-        vars(module)["__builtins__"] = own_builtins(BUILTINS)
-    return Submission(module, helpers, run_on(sources.path, module, _kept_code(sources.code)))
-
-
-def _kept_code(path: Path) -> CodeType | None:
-    """The submission's code from a file, where there is one: compiling it takes a seventh of what a worker takes."""
-    return marshal.loads(path.read_bytes()) if path.exists() else None
+    if own is not None:
+        vars(module)["__builtins__"] = own
+    failed = run_on(sources.path, module, kept_code(sources.path))
+    return Submission(module, helpers, tuple({id(error): error for error in (*parts.failed, *failed)}.values()))
 
 
 def serve(reading: int, writing: int, sources: Sources, reply_bytes: int) -> None:
     """Import the submission, then answer one request after another. Every reply is a value or an error, both plain."""
     welcome()
     state: Submission | None = None
-    ground = Ground.found()
+    ground, path = Ground.found(), str(sources.path)
     while True:
         tree = read_frame(reading)
         if tree is None:
@@ -102,20 +106,20 @@ def serve(reading: int, writing: int, sources: Sources, reply_bytes: int) -> Non
                     state = load_submission(sources, tree["import"])
                     make_absent(tree.get("absent", ()))
                     ground = Ground.found()
-                    path = str(sources.path)
-                    failed = [describe(error, path) for error in state.failed[:MAX_FAILED]]
+                    failed = [describe(error, path, sources.parts) for error in state.failed[:MAX_FAILED]]
                     reply: dict[str, Any] = {"value": failed, "mutated": []}
                 elif "probe" in tree:
                     reply = {"value": [path for path in tree["probe"] if readable(path)]}
                 elif "compile" in tree:
-                    code = marshal.dumps(compile_source(sources.path, sources.path.read_bytes()))
+                    file = sources.modules[tree["compile"]]
+                    code = marshal.dumps(compile_source(file, file.read_bytes()))
                     reply = {"value": np.frombuffer(code, np.uint8)}
                 else:
                     assert state is not None
                     reply = perform(state, Request.from_wire(tree))
                 parts = wire.encode(reply, reply_bytes)
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: none of them is ours to obey
-            parts = wire.encode({"error": describe(error, str(sources.path))})
+            parts = wire.encode({"error": describe(error, path, sources.parts)})
         write_frame(writing, parts)
 
 
@@ -128,23 +132,25 @@ def readable(path: str) -> bool:
     return True
 
 
-def describe(error: BaseException, path: str) -> dict[str, Any]:
-    """An exception as plain data: type, message, the deepest line in the submission's file and its function, and the
-    function that was called from outside of it."""
+def describe(error: BaseException, path: str, parts: Collection[str] = ()) -> dict[str, Any]:
+    """An exception as plain data: type, message, the deepest line in the submission's files, its function and the part
+    that it is in, and the function that was called from outside of them."""
     if isinstance(error, ContractError | wire.WireError | RecordingError):
         kind = "RecordingError" if isinstance(error, RecordingError) else "ContractError"
         return {"type": kind, "message": str(error), "line": None, "function": None}
-    line, function, called = None, None, None
-    if isinstance(error, SyntaxError) and error.filename == path:
-        line = error.lineno
+    line, function, called, part = None, None, None, None
+    files = {path: None, **{str(Path(path).with_name(f"{name}.py")): name for name in parts}}
+    if isinstance(error, SyntaxError) and error.filename in files:
+        line, part = error.lineno, files[error.filename]
     else:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
         if frames:
             line, function, called = frames[-1].lineno, frames[-1].name, frames[0].name
+            part = files[frames[-1].filename]
     kind, message = type(error).__name__[:100], _text(error)
     if REFUSED and "TorchScript" in message:
         kind, message = AbsentError.__name__, REFUSED[-1]
-    return {"type": kind, "message": message, "line": line, "function": function, "called": called}
+    return {"type": kind, "message": message, "line": line, "function": function, "called": called, "part": part}
 
 
 def _text(error: BaseException) -> str:

@@ -191,7 +191,8 @@ def _become_worker(command: dict[str, Any], confinement: Confinement, descriptor
         return
     if not confinement.processes:
         without_compiler()
-    sources = Sources(command["name"], Path(command["path"]), Path(command["helpers"]) if command["helpers"] else None)
+    helpers = Path(command["helpers"]) if command["helpers"] else None
+    sources = Sources(command["name"], Path(command["path"]), helpers, parts=tuple(command["parts"]))
     serve(3, 4, sources, command["reply_bytes"])
 
 

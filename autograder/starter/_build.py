@@ -13,7 +13,7 @@ from autograder.starter._leaks import refuse_leaks
 from autograder.starter._notebook import notebook
 from autograder.starter._pictures import pictures
 from autograder.starter._stub import stub_source
-from autograder.starter._texts import CHECK, GIVEN_LINE, PACKAGES_LINE, README, SUBMIT
+from autograder.starter._texts import CHECK, GIVEN_LINE, PACKAGES_LINE, PARTS_LINE, PARTS_TEXT, README, SUBMIT
 from autograder.syntax import parse
 
 POINTS = "points.json"  # beside the public checks; the local checker reads it
@@ -35,11 +35,12 @@ def build(assignment: Assignment) -> dict[str, bytes]:
     files = {
         f"{assignment.deliverable}.py": stub_source(assignment).encode(),
         f"{assignment.deliverable}.ipynb": notebook(assignment),
+        **{f"{part}.py": stub_source(assignment, part).encode() for part in assignment.parts},
         "handout.md": page.encode(),
         "assignment.toml": (assignment.folder / "assignment.toml").read_bytes(),
         "check.py": CHECK.format(**names).encode(),
         "submit.py": SUBMIT.format(**names).encode(),
-        "README.md": README.format(**texts, **names).encode(),
+        "README.md": README.format(**texts, **_of_parts(assignment), **names).encode(),
         f"public/{POINTS}": _hidden_points(assignment),
     }
     public = {f"public/{path}": data for path, data in _files(assignment.folder / "public").items()}
@@ -99,6 +100,13 @@ def _hidden_points(assignment: Assignment) -> bytes:
         if not check.is_public and not check.extra:
             worth[check.task] = worth.get(check.task, 0) + check.weight
     return (json.dumps(worth, indent=1) + "\n").encode()
+
+
+def _of_parts(assignment: Assignment) -> dict[str, str]:
+    """What README says of parts, where there are some."""
+    files = " and ".join(f"`{part}.py`" for part in assignment.parts)
+    row, together = (PARTS_LINE.format(files=files), PARTS_TEXT.format(files=files)) if files else ("", "")
+    return {"parts": row, "together": together}
 
 
 def _given_line(assignment: Assignment) -> str:

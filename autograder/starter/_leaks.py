@@ -2,7 +2,7 @@
 
 import json
 
-from autograder.assignment import Assignment
+from autograder.assignment import Assignment, reference_texts
 from autograder.errors import AuthoringError
 from autograder.starter._markers import solution_blocks
 
@@ -11,16 +11,23 @@ SHORTEST_LINE = 30  # of a line, without its spaces
 
 
 def refuse_leaks(assignment: Assignment, files: dict[str, bytes]) -> None:
-    """Neither a whole solution nor a line of one, unless the stub's own text has it too.
+    """Neither a whole solution nor a line of one, unless the stub of its own file has it too.
 
     Raises:
         AuthoringError: the message names file, task and line.
     """
-    reference = assignment.solution.read_text(encoding="utf-8")
-    lines = reference.splitlines()
     texts = {path: _text(path, data) for path, data in files.items()}
-    known = _packed(texts[f"{assignment.deliverable}.py"])
-    for block in solution_blocks(reference, assignment):
+    for name, reference in reference_texts(assignment).items():
+        _refuse_in(name, reference, assignment, texts)
+        if "BEGIN SOLUTION" in texts[f"{name}.py"]:
+            raise AuthoringError(f"{assignment.name}: the stub still has solution markers")
+
+
+def _refuse_in(name: str, reference: str, assignment: Assignment, texts: dict[str, str]) -> None:
+    """What one file of the reference would give away."""
+    lines, file, known = reference.splitlines(), assignment.solutions[name], _packed(texts[f"{name}.py"])
+    part = name if name in assignment.parts else ""
+    for block in solution_blocks(reference, assignment, part):
         body = _unindented("\n".join(lines[block.begin : block.end - 1])).strip("\n")
         for path, text in texts.items():
             if len(body) > SHORTEST_BODY and body in text:
@@ -31,9 +38,7 @@ def refuse_leaks(assignment: Assignment, files: dict[str, bytes]) -> None:
                 continue
             for path, text in texts.items():
                 if line in _packed(text):
-                    raise _leak(assignment, path, f"line {number} of {assignment.solution.name}, of {block.task}")
-    if "BEGIN SOLUTION" in texts[f"{assignment.deliverable}.py"]:
-        raise AuthoringError(f"{assignment.name}: the stub still has solution markers")
+                    raise _leak(assignment, path, f"line {number} of {file.name}, of {block.task}")
 
 
 def _leak(assignment: Assignment, path: str, what: str) -> AuthoringError:

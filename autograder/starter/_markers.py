@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autograder.assignment import QUIZ, Assignment
 from autograder.errors import AuthoringError, did_you_mean
@@ -28,13 +28,14 @@ class Block:
     indent: int
 
 
-def solution_blocks(source: str, assignment: Assignment) -> tuple[Block, ...]:
-    """The marked blocks of a reference, in order.
+def solution_blocks(source: str, assignment: Assignment, part: str = "") -> tuple[Block, ...]:
+    """The marked blocks of a reference, or of a part of it, in order.
 
     Raises:
         AuthoringError: a marker is nested, unclosed, stray, misindented or misspelt, names an unknown task, stands
             where nothing can replace its code, or a public function has none. The message gives file and line.
     """
+    assignment = replace(assignment, solution=assignment.solutions[part or assignment.deliverable])  # for messages
     blocks = tuple(_pairs(source, assignment))
     try:
         module = parse(source)
@@ -42,7 +43,7 @@ def solution_blocks(source: str, assignment: Assignment) -> tuple[Block, ...]:
         raise _fault(assignment, error.lineno or 0, f"cannot be parsed: {error.msg}") from error
     for block in blocks:
         _check_place(block, module, assignment)
-    _check_complete(blocks, module, assignment)
+    _check_complete(blocks, module, assignment, part)
     return blocks
 
 
@@ -132,19 +133,29 @@ def _owner(name: str, assignment: Assignment) -> str | None:
     return next((task.name for task in assignment.tasks.values() if name in task.functions), None)
 
 
-def _check_complete(blocks: tuple[Block, ...], module: ast.Module, assignment: Assignment) -> None:
-    """Every public name is there with something to write in it, and the quiz has its answers."""
+def _check_complete(blocks: tuple[Block, ...], module: ast.Module, assignment: Assignment, part: str) -> None:
+    """Every public name is there with something to write in it, here or in the part that it is imported from, and the
+    deliverable has the quiz's answers."""
     defined = {node.name: node for node in module.body if isinstance(node, Scope)}
+    elsewhere = {name for node in module.body for name in _from_parts(node, assignment)}
     for name in assignment.public_names:
-        if name not in defined:
+        if name not in defined and name not in elsewhere and not part:
             raise _fault(assignment, 1, f"{name} is not defined{did_you_mean(name, defined)}")
-        node = defined[name]
-        if not any(node.lineno < block.begin <= (node.end_lineno or 0) for block in blocks):
+        node = defined.get(name)
+        if node and not any(node.lineno < block.begin <= (node.end_lineno or 0) for block in blocks):
             raise _fault(assignment, node.lineno, f"{name} has no solution block: the starter would give it away")
+    if part and not blocks:
+        raise _fault(assignment, 1, f"nothing is left to write in {part}: what students do not write is given (given/)")
     quizzes = [block for block in blocks if block.task == QUIZ]
-    if len(quizzes) != (wanted := 1 if assignment.quiz else 0):
+    if len(quizzes) != (wanted := 1 if assignment.quiz and not part else 0):
         message = f"{len(quizzes)} solutions are called {assignment.name}.{QUIZ}, not {wanted}"
         raise _fault(assignment, quizzes[-1].begin if quizzes else 1, message)
+
+
+def _from_parts(node: ast.stmt, assignment: Assignment) -> Iterator[str]:
+    """Names that a statement imports from the assignment's parts."""
+    if isinstance(node, ast.ImportFrom) and not node.level and node.module in assignment.parts:
+        yield from (each.asname or each.name for each in node.names)
 
 
 def _fault(assignment: Assignment, line: int, message: str) -> AuthoringError:

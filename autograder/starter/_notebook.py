@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from autograder.assignment import KEYS, QUIZ, STUDENT, Assignment, constants, load_course
+from autograder.assignment import KEYS, QUIZ, STUDENT, Assignment, constants, load_course, reference_texts
 from autograder.errors import AuthoringError
 from autograder.starter._colab import colab_cells
 from autograder.starter._formulas import typeset
@@ -15,7 +15,7 @@ from autograder.starter._handout import Section, handout, sections
 from autograder.starter._markers import Scope
 from autograder.starter._pictures import embedded, pictures
 from autograder.starter._stub import solved_source, stub_source
-from autograder.starter._texts import CHECK_CELLS, TASK_CELL
+from autograder.starter._texts import CHECK_CELLS, TASK_CELL, WRITTEN_THERE
 from autograder.syntax import parse
 
 CELL = re.compile(r"# ?%%[ \t]*(\[markdown\])?[ \t]*(.*)")
@@ -57,12 +57,22 @@ def _cells(source: str, assignment: Assignment) -> Iterator[tuple[str, str, str]
                 yield "check-quiz", "code", TASK_CELL.format(name=assignment.deliverable, task=QUIZ)
         yield f"task-{section.task}" if section.task else f"text-{position}", "markdown", section.text
         if section.task:
-            yield f"code-{section.task}", "code", code[section.task]
+            yield from [(f"code-{section.task}", "code", code[section.task])] if code[section.task] else []
+            if not code[section.task]:
+                yield f"code-{section.task}", "markdown", _where_written(section.task, assignment)
             yield f"check-{section.task}", "code", TASK_CELL.format(name=assignment.deliverable, task=section.task)
     for position, (kind, cell) in enumerate(CHECK_CELLS, start=1):
         yield f"check-{position}", kind, cell.format(name=assignment.deliverable)
     for position, (kind, cell) in enumerate(_experiment(assignment), start=1):
         yield f"experiment-{position}", kind, cell
+
+
+def _where_written(task: str, assignment: Assignment) -> str:
+    """Of a task that has no code here, the parts in which its functions are."""
+    texts, asked = reference_texts(assignment), {*assignment.tasks[task].functions}
+    defined = {part: {getattr(node, "name", "") for node in parse(texts[part]).body} for part in assignment.parts}
+    files = [f"`{part}.py`" for part, names in defined.items() if names & asked]
+    return WRITTEN_THERE.format(files=" and ".join(files) or "the parts")
 
 
 def _first_task(text: tuple[Section, ...]) -> int:
@@ -89,7 +99,7 @@ def _pieces(source: str, assignment: Assignment) -> tuple[str, str, dict[str, st
             quiz += text
         else:
             (header if before_code else waiting).extend(text)
-    code[task] += [*waiting, *lines[position:]]
+    (code[task] if task else header).extend([*waiting, *lines[position:]])
     return _trimmed(header), _trimmed(quiz), {name: _trimmed(text) for name, text in code.items()}
 
 

@@ -4,7 +4,18 @@ import ast
 import textwrap
 from collections.abc import Callable
 
-from autograder.assignment import KEYS, NUMBER, QUIZ, ROUNDING, STUDENT, Assignment, Key, Question, constants
+from autograder.assignment import (
+    KEYS,
+    NUMBER,
+    QUIZ,
+    ROUNDING,
+    STUDENT,
+    Assignment,
+    Key,
+    Question,
+    constants,
+    reference_texts,
+)
 from autograder.errors import AuthoringError
 from autograder.starter._markers import Block, solution_blocks
 from autograder.syntax import parse
@@ -17,8 +28,8 @@ DRAWN = (
 ANSWER = 'your answer: "a", the letter of an option; 0.25, a number; or "a text".'
 
 
-def stub_source(assignment: Assignment) -> str:
-    """The module that students fill in.
+def stub_source(assignment: Assignment, part: str = "") -> str:
+    """The module that students fill in: the deliverable, or one of its parts.
 
     Raises:
         AuthoringError: the reference cannot be read, its markers or quiz are not in order, or the stub would not parse.
@@ -33,21 +44,18 @@ def stub_source(assignment: Assignment) -> str:
         lines = ["# Your code here.", f'raise NotImplementedError("{assignment.name}.{block.task}")']
         return [" " * block.indent + line for line in lines]
 
-    return _rebuilt(assignment, replacement)
+    return _rebuilt(assignment, part, replacement)
 
 
-def solved_source(assignment: Assignment) -> str:
+def solved_source(assignment: Assignment, part: str = "") -> str:
     """The reference without its markers: what a student who solved everything would hand in."""
-    return _rebuilt(assignment, lambda block, inside: inside)
+    return _rebuilt(assignment, part, lambda block, inside: inside)
 
 
-def _rebuilt(assignment: Assignment, replacement: Callable[[Block, list[str]], list[str]]) -> str:
-    try:
-        source = assignment.solution.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AuthoringError(f"{assignment.solution}: cannot be read ({error})") from error
+def _rebuilt(assignment: Assignment, part: str, replacement: Callable[[Block, list[str]], list[str]]) -> str:
+    source = reference_texts(assignment)[part or assignment.deliverable]
     lines, kept, position = source.split("\n"), list[str](), 0
-    for block in solution_blocks(source, assignment):
+    for block in solution_blocks(source, assignment, part):
         kept += lines[position : block.begin - 1]
         position = block.end
         replaced = replacement(block, lines[block.begin : block.end - 1])
@@ -60,7 +68,7 @@ def _rebuilt(assignment: Assignment, replacement: Callable[[Block, list[str]], l
         parse(result)
     except SyntaxError as error:
         message = f"without its solutions it cannot be parsed: line {error.lineno}: {error.msg}"
-        raise AuthoringError(f"{assignment.solution}: {message}") from error
+        raise AuthoringError(f"{assignment.solutions[part or assignment.deliverable]}: {message}") from error
     return result
 
 

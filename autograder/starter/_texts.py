@@ -1,6 +1,6 @@
 """The texts that go to students with every assignment; `{name}` is the deliverable, `{title}` the
-assignment, `{task}` its first task, `{given}` a line of the table where something is given, `{figures}` where pictures
-lie."""
+assignment, `{task}` its first task, `{given}` a line of the table where something is given, `{parts}` one where there
+are parts, `{together}` what to do with these, `{figures}` where pictures lie."""
 
 CHECK_CELLS = (
     (
@@ -57,6 +57,12 @@ if "google.colab" in sys.modules:
 
     get_ipython().events.register("pre_run_cell", save)'''
 
+PARTS_LINE = "| {files} | where you write, too: the file above imports it |\n"
+PARTS_TEXT = """
+Hand in together with it: {files}, as `.py` only, beside it in one folder or zip. After a change there restart the
+notebook's kernel, which else goes on with what it imported before.
+"""
+WRITTEN_THERE = "*This task is written in {files}, beside this notebook; after a change restart the kernel.*"
 GIVEN_LINE = "| {files} | given: yours to use, not to change; your work is graded with the originals |\n"
 
 PACKAGES_LINE = (
@@ -71,7 +77,7 @@ README = """\
 |---|---|
 | `handout.md` | what to do, and what it is worth{figures} |
 | `{name}.py`, `{name}.ipynb` | where you write: choose one of the two |
-| `check.py` | runs the public checks on your work |
+{parts}| `check.py` | runs the public checks on your work |
 | `public/` | these checks; read them |
 {given}| `submit.py` | packs your work for handing in |
 | `student-guide.md` | all of this at length, and what to do when something goes wrong |
@@ -102,7 +108,7 @@ By hand will do, too: `{name}.py` **or** `{name}.ipynb` under that name, alone o
 is read. If you hand in both, the one in which more is written is graded, and the results say which. Of a notebook, the
 functions and classes that the handout names are taken, with the imports, helpers and constants that they use; training
 loops, plots and `%` or `!` lines are left out.
-"""
+{together}"""
 
 CHECK = '''\
 """Runs the public checks on your work: `python check.py`. `python check.py --help` says what else it can do."""

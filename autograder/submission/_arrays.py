@@ -5,32 +5,19 @@ import io
 import zipfile
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import partial
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from autograder.assignment import Assignment
 from autograder.errors import SubmissionError
-from autograder.submission._files import FILE, Entry, kind_at, not_a_file, read_file, shown
+from autograder.submission._files import FILE, Entry, not_a_file, shown
 
 MOST = 64 << 20  # bytes of the arrays of one file, unpacked
 MOST_ARRAYS = 1000
 PLAIN = "biufc"  # kinds of dtypes: truths, integers, floating and complex numbers
 SAVE = "Save it with np.savez(file, name=array, …)."
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, SyntaxError)
-
-
-def beside(path: Path, assignment: Assignment) -> list[Entry]:
-    """The files of arrays that lie beside a file that was handed in alone, under the name that is asked for."""
-    found = list[Entry]()
-    for name in assignment.arrays if path.stem == assignment.deliverable else ():
-        file = path.with_name(name)
-        with suppress(SubmissionError):
-            found.append(Entry(PurePosixPath(name), kind_at(file), partial(read_file, file)))
-    return found
 
 
 def found_arrays(entries: Sequence[Entry], code: Entry, assignment: Assignment) -> tuple[dict[str, bytes], list[str]]:

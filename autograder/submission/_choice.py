@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from autograder.assignment import Assignment, given_files
@@ -43,9 +43,7 @@ def choose(entries: Iterable[Entry], where: str, assignment: Assignment) -> tupl
         SubmissionError: there is none; the message names what is there instead.
     """
     listed = list(entries)
-    code = [
-        each for each in listed if each.kind == FILE and code_kind(each.path.name) and not _is_ours(each, assignment)
-    ]
+    code = [each for each in listed if is_code(each, assignment) and not part_named(each.path.name, assignment)]
     outlines = _outlines(sorted(code, key=lambda each: _likeness(each, assignment)), assignment)
     ranked = sorted(outlines, key=lambda pair: _rank(pair[0], pair[1], assignment))
     exact = [each for each in listed if each.path.name in wanted_files(assignment)]
@@ -54,13 +52,27 @@ def choose(entries: Iterable[Entry], where: str, assignment: Assignment) -> tupl
         raise _not_found(where, odd, [each.path.name for each in listed if _is_work(each, assignment)], assignment)
     chosen, outline = ranked[0]
     others = [(each, found) for each, found in ranked[1:] if found.defined or _hides(each, found, assignment)]
-    notes = () if chosen.path.name in wanted_files(assignment) else (renamed(chosen.path.name, assignment),)
+    notes = () if chosen.path.name in wanted_files(assignment) else (renamed(chosen.path.name, assignment.deliverable),)
     return chosen, (*notes, *([_compared(chosen, outline, others)] if others else []))
 
 
-def renamed(name: str, assignment: Assignment) -> str:
+def renamed(name: str, module: str) -> str:
     """The note about a file under another name."""
-    return f"{shown(name)} is graded as {assignment.deliverable}.py"
+    return f"{shown(name)} is graded as {module}.py"
+
+
+def is_code(entry: Entry, assignment: Assignment) -> bool:
+    """Whether something is code of the student's, by its name."""
+    return entry.kind == FILE and bool(code_kind(entry.path.name)) and not _is_ours(entry, assignment)
+
+
+def part_named(name: str, assignment: Assignment) -> str:
+    """The part that a file is by its name, or by that it is called like a copy of it; empty for all others."""
+    if name in wanted_files(assignment) or not code_kind(name):
+        return ""
+    stem = _stem(name)
+    copied = (part for part in assignment.parts if re.fullmatch(re.escape(part) + COPY, stem, re.IGNORECASE))
+    return stem if stem in assignment.parts else next(copied, "")
 
 
 def wanted_files(assignment: Assignment) -> tuple[str, str]:
@@ -71,6 +83,9 @@ def wanted_files(assignment: Assignment) -> tuple[str, str]:
 def advice(assignment: Assignment) -> str:
     """What to hand in."""
     module, notebook = wanted_files(assignment)
+    if assignment.parts:
+        more = " and ".join(f"{name}.py" for name in assignment.parts)
+        return f"Hand in {module} or {notebook}, and {more}, together in a folder or zip."
     return f"Hand in {module} or {notebook}, alone or in a folder or zip."
 
 
@@ -88,9 +103,45 @@ def outline(data: bytes, name: str, assignment: Assignment) -> Outline:
     for text in texts:
         if any(name in text for name in asked):
             for node in parsed(text).nodes:
-                done = _is_written(node)
+                done = not _taken_from(node, assignment.parts) and _is_written(node)
                 written |= {name: done for name in bound(node) if name in asked}
     return Outline(frozenset(written), frozenset(name for name, done in written.items() if done))
+
+
+def stubs_and_work(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Names that a part's text defines at its top level as the stub left them, and those that it has more of."""
+    found: dict[str, bool] = {}
+    for node in parsed(text).nodes:
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            found |= dict.fromkeys(bound(node), _is_written(node))
+    return frozenset(name for name in found if not found[name]), frozenset(name for name in found if found[name])
+
+
+def written_in(module: str, texts: Mapping[str, str], assignment: Assignment) -> frozenset[str]:
+    """Names of which more than a stub is written, in a module or in the parts that it has them from.
+
+    Args:
+        module: the deliverable's name, or a part's.
+        texts: what was handed in, by module.
+        assignment: whose.
+    """
+    text, others = texts[module], {name: text for name, text in texts.items() if name != module}
+    if module == assignment.deliverable:
+        found = {*outline(text.encode(), f"{module}.py", assignment).written}
+    else:
+        found = {*stubs_and_work(text)[1]}
+    for node in parsed(text).nodes:
+        if source := _taken_from(node, others):
+            there = written_in(source, others, assignment)
+            for alias in node.names if isinstance(node, ast.ImportFrom) else ():
+                found |= there if alias.name == "*" else {alias.asname or alias.name} if alias.name in there else set()
+    return frozenset(found)
+
+
+def _taken_from(node: ast.AST, modules: Container[str]) -> str:
+    """The one of these modules that a `from … import …` is about; empty for all else."""
+    source = node.module or "" if isinstance(node, ast.ImportFrom) and not node.level else ""
+    return source if source in modules else ""
 
 
 def is_notebook(data: bytes, name: str) -> bool:
@@ -148,9 +199,13 @@ def _likeness(entry: Entry, assignment: Assignment) -> tuple[object, ...]:
     """Sorts first what is named as asked, then copies of that, then the rest; of each, the shallowest."""
     name = entry.path.name
     copy = re.compile(re.escape(assignment.deliverable) + COPY, re.IGNORECASE)
-    stem = name[: name.lower().find(".py") if code_kind(name) == MODULE else name.lower().find(".ipynb")]
-    rank = 0 if name in wanted_files(assignment) else 1 if copy.fullmatch(stem) else OTHER_NAME
+    rank = 0 if name in wanted_files(assignment) else 1 if copy.fullmatch(_stem(name)) else OTHER_NAME
     return rank, entry.depth, entry.path.parent, code_kind(name) != MODULE, entry.path
+
+
+def _stem(name: str) -> str:
+    """The name of a file of code without what follows it."""
+    return name[: name.lower().find(".py") if code_kind(name) == MODULE else name.lower().find(".ipynb")]
 
 
 def _is_meant(entry: Entry, code: list[Entry], assignment: Assignment) -> bool:

@@ -2,16 +2,17 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from autograder.assignment import Assignment
+from autograder.assignment import Assignment, constants
 from autograder.errors import GraderError, SubmissionError
 from autograder.submission._archive import archive_entries
-from autograder.submission._arrays import beside, found_arrays
-from autograder.submission._choice import advice, choose, is_notebook, outline, renamed, wanted_files
+from autograder.submission._arrays import found_arrays
+from autograder.submission._choice import advice, choose, is_notebook, outline, part_named, renamed, wanted_files
 from autograder.submission._files import (
     FILE,
     FOLDER,
@@ -28,6 +29,7 @@ from autograder.submission._files import (
 )
 from autograder.submission._module import mended_module, needed_text
 from autograder.submission._notebook import module_of
+from autograder.submission._parts import found_parts, needed_of_part
 
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 MAX_INNER = 5  # archives within an archive or a folder that are looked into
@@ -38,8 +40,8 @@ class Submission:
     """The module that is graded.
 
     `source` is its text, `path` the staged file (readable by all, writable by the grader), `digest` the SHA-256 of the
-    staged bytes, files of arrays included, `origin` what was handed in and taken, `notes` what the student should know
-    about the choice.
+    staged bytes, parts and files of arrays included, `origin` what was handed in and taken, `notes` what the student
+    should know about the choice, `parts` the texts of those that were handed in, by name.
     """
 
     source: str
@@ -47,11 +49,12 @@ class Submission:
     digest: str
     origin: str
     notes: tuple[str, ...]
+    parts: dict[str, str] = field(default_factory=dict)
 
 
 def collect(path: Path | str, assignment: Assignment, staging: Path) -> Submission:
-    """Take the deliverable out of what was handed in, and stage it as `staging/DELIVERABLE.py`, with its files of
-    arrays beside it.
+    """Take the deliverable out of what was handed in, and stage it as `staging/DELIVERABLE.py`, beside it its parts and
+    files of arrays.
 
     Args:
         path: a `.py`, an `.ipynb`, a `.zip` or a tar of any name, or a folder.
@@ -72,22 +75,36 @@ def collect(path: Path | str, assignment: Assignment, staging: Path) -> Submissi
         kind = MODULE
         data, source, more = mended_module(data, name, assignment)
     disguised = (f"{shown(name)} is {_called(kind)}, and was read as that",) if kind != code_kind(name) else ()
-    staged = _stage(data, staging / f"{assignment.deliverable}.py")
-    needed_of(staged).unlink(missing_ok=True)
-    if kind == MODULE and (text := needed_text(source, assignment)):
-        _stage(text.encode(), needed_of(staged))
+    wanted = (*assignment.public_names, *constants(assignment.quiz))
+    needed = needed_text(source, wanted) if kind == MODULE else ""
+    staged = _stage_module(data, needed, staging / f"{assignment.deliverable}.py")
+    parts = found_parts(listed, entry, assignment)
+    more = (*more, *(note for part in parts for note in part.notes))
     arrays, missing = found_arrays(listed, entry, assignment)
     digest = hashlib.sha256(data)
+    for part in parts:
+        others = [source, *(each.text for each in parts if each is not part)]
+        _stage_module(part.data, needed_of_part(part, others), staging / f"{part.name}.py")
+        digest.update(hashlib.sha256(part.data).digest())
     for array in assignment.arrays:
         (staging / array).unlink(missing_ok=True)
         if array in arrays:
             digest.update(hashlib.sha256(_stage(arrays[array], staging / array).read_bytes()).digest())
-    return Submission(source, staged, digest.hexdigest(), shown(entry.path), (*notes, *disguised, *more, *missing))
+    told, texts = (*notes, *disguised, *more, *missing), {part.name: part.text for part in parts if part.text}
+    return Submission(source, staged, digest.hexdigest(), shown(entry.path), told, texts)
 
 
 def needed_of(staged: Path) -> Path:
     """Where, beside a staged module, lies what the tasks need of it: for when its import does not come to an end."""
     return staged.with_name(f"{staged.name}.needed")
+
+
+def take_needed(staged: Iterable[Path]) -> bool:
+    """Put what the tasks need in the place of each staged module, where it is less; whether it is of any."""
+    found = [path for path in staged if needed_of(path).exists()]
+    for path in found:
+        os.replace(needed_of(path), path)
+    return bool(found)
 
 
 def _called(kind: str) -> str:
@@ -108,8 +125,21 @@ def _find(path: Path, assignment: Assignment) -> Found:
         return _chosen(archive_entries(path, path.name), shown(path.name), assignment)
     if not code_kind(path.name):
         raise SubmissionError(f"{shown(path.name)} is not a .py, .ipynb or .zip file", help=advice(assignment))
-    notes = () if path.name in wanted_files(assignment) else (renamed(path.name, assignment),)
-    return Entry(PurePosixPath(path.name), FILE, partial(read_file, path)), notes, beside(path, assignment)
+    if part := part_named(path.name, assignment):
+        raise SubmissionError(f"{shown(path.name)} is the part {part} alone", help=advice(assignment))
+    notes = () if path.name in wanted_files(assignment) else (renamed(path.name, assignment.deliverable),)
+    return Entry(PurePosixPath(path.name), FILE, partial(read_file, path)), notes, [*_beside(path, assignment)]
+
+
+def _beside(path: Path, assignment: Assignment) -> Iterator[Entry]:
+    """Parts and files of arrays that lie beside a file that was handed in alone, under the name that is asked for; of
+    the reference its own."""
+    own = {f"{name}.py": assignment.solutions[name] for name in assignment.parts} | assignment.reference_arrays
+    is_reference = path.resolve() == assignment.solution.resolve() and assignment.folder != assignment.solution.parent
+    for name in own if is_reference or path.stem == assignment.deliverable else ():
+        file = own[name] if is_reference else path.with_name(name)
+        with suppress(SubmissionError):
+            yield Entry(PurePosixPath(name), kind_at(file), partial(read_file, file))
 
 
 def _chosen(entries: list[Entry], where: str, assignment: Assignment) -> Found:
@@ -136,6 +166,15 @@ def _within(archives: Iterable[Entry]) -> list[Entry]:
             continue
         found += [Entry(archive.path / each.path, each.kind, each.read) for each in entries]
     return found
+
+
+def _stage_module(data: bytes, needed: str, target: Path) -> Path:
+    """A module, and beside it what the tasks need of it, where that is less."""
+    staged = _stage(data, target)
+    needed_of(staged).unlink(missing_ok=True)
+    if needed:
+        _stage(needed.encode(), needed_of(staged))
+    return staged
 
 
 def _stage(data: bytes, target: Path) -> Path:

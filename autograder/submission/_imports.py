@@ -33,12 +33,17 @@ WARM = (
 DYNAMO = ("torch._dynamo", "torch.compiler", "torch.use_deterministic_algorithms")
 
 
-def warm_modules(source: str) -> tuple[str, ...]:
-    """Names out of `WARM` that a module imports anywhere; none, where it does not parse."""
+def warm_modules(*sources: str) -> tuple[str, ...]:
+    """Names out of `WARM` that modules import anywhere; none, where they do not parse."""
+    asked = set[str]().union(*map(_asked, sources))
+    return tuple(name for name in WARM if any(f"{each}.".startswith(f"{name}.") for each in asked))
+
+
+def _asked(source: str) -> set[str]:
     try:
         tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ()
+        return set()
     asked = set[str]()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -47,4 +52,4 @@ def warm_modules(source: str) -> tuple[str, ...]:
             asked |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Attribute) and ast.unparse(node) in DYNAMO:
             asked.add("torch._dynamo")
-    return tuple(name for name in WARM if any(f"{each}.".startswith(f"{name}.") for each in asked))
+    return asked

@@ -4,8 +4,9 @@ import codecs
 import io
 import re
 import tokenize
+from collections.abc import Iterable
 
-from autograder.assignment import Assignment, constants
+from autograder.assignment import Assignment
 from autograder.errors import SubmissionError
 from autograder.submission._causes import cause
 from autograder.submission._files import shown
@@ -41,8 +42,8 @@ def mended_module(data: bytes, name: str, assignment: Assignment) -> tuple[bytes
     return text.encode(encoding), text, (*notes, *_notes(result, name))
 
 
-def needed_text(text: str, assignment: Assignment) -> str:
-    """What the tasks need of a module that parses, every line where it was; empty where that is all of it."""
+def needed_text(text: str, wanted: Iterable[str]) -> str:
+    """What these names need of a module that parses, every line where it was; empty where that is all of it."""
     if len(text) > MAX_MENDED:
         return ""
     result = parsed(text)
@@ -50,7 +51,7 @@ def needed_text(text: str, assignment: Assignment) -> str:
         found = [statement(node, result.lines, 0) for node in result.nodes]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
-    kept, lines = needed(found, (*assignment.public_names, *constants(assignment.quiz))), list[str]()
+    kept, lines = needed(found, wanted), list[str]()
     for each, keep in zip(found, kept, strict=True):
         if keep:
             put_at(lines, each.line, each.text)

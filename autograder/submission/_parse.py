@@ -94,6 +94,13 @@ def stand_in(name: str, why: str) -> str:
     return f"def {name}(*_, **__): raise SyntaxError({message!a})"
 
 
+def stand_in_module(why: str) -> str:
+    """A module in the place of one that cannot be used: who takes a name from it is told why."""
+    before, after = f"{LEFT_OUT}`", f"`, as {why}."
+    asked = "if name.startswith('__'):", "    raise AttributeError(name)"
+    return "\n    ".join(["def __getattr__(name):", *asked, f"raise SyntaxError({before!a} + name + {after!a})\n"])
+
+
 def put_at(lines: list[str], number: int, text: str) -> None:
     """Put a statement where it stood; what stands on its line already is followed by it."""
     lines += [""] * (number - len(lines))
