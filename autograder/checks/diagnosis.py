@@ -1,21 +1,20 @@
 """Which known mistakes give the same answer? The requests of a failed check, answered again by the reference with each
 mistake in it, and by pairs of them."""
 
-import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations, product
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import ModuleType
 from typing import Protocol
 
 from autograder.assignment import Assignment, Mistake, load_mistakes, mistaken, reference_texts
 from autograder.checks.compare import as_numpy
 from autograder.checks.door import Door
 from autograder.checks.failure import Raised
+from autograder.checks.interrupting import within
 from autograder.checks.leaves import Leaves, Place, Same, closely, differing, leaves, with_dtypes
 from autograder.checks.runner import Answer, LocalRunner
 from autograder.checks.slips import asserted
@@ -35,41 +34,6 @@ EITHER = " / "  # between the names of mistakes that answer alike
 MOST = 3  # of these are told
 NOWHERE: Place = ("nowhere",)
 BOTH = "Two mistakes at once give this answer. {} And: {}"
-
-
-class Over(BaseException):
-    """The time for something is over. No `except Exception` on the way is to stop it."""
-
-
-def within(seconds: float, work: Callable[[Callable[[], float]], None]) -> float:
-    """Do some work and end it after so much of the processor's time, whatever it does: two mistakes together may loop.
-
-    Args:
-        seconds: for it.
-        work: is handed what tells how much is left.
-
-    Returns:
-        How much it took.
-    """
-    started, armed = time.process_time(), True
-
-    def over(_: int, frame: FrameType | None) -> None:
-        if armed:
-            raise Over
-
-    before = signal.signal(signal.SIGPROF, over)
-    try:
-        signal.setitimer(signal.ITIMER_PROF, max(seconds, 0.01))
-        try:
-            work(lambda: seconds - (time.process_time() - started))
-        finally:
-            armed = False  # what is raised before this line is done is caught below
-    except Over:
-        pass
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
-    return time.process_time() - started
 
 
 class Diagnoses(Protocol):

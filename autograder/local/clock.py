@@ -15,7 +15,10 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
+import torch
+
 from autograder.checks import Answer, LocalRunner, Raised
+from autograder.checks.interrupting import is_between
 from autograder.checks.runner import CHECK_CALLS, SHORTENED_SECONDS, place
 from autograder.local.forbidden import forbidding
 from autograder.sandbox.limits import WorkerLost
@@ -98,6 +101,8 @@ class Clock:
         self._sent -= 1
         if time.monotonic() < self._deadline:
             return  # it ended in the meantime
+        if self._tries == 1 and is_between(frame):
+            return  # it is interrupted again
         if is_debugged():
             self._deadline, self._tries = time.monotonic() + DEBUGGING, 0
             faulthandler.cancel_dump_traceback_later()
@@ -148,6 +153,7 @@ class TimedRunner:
             with self.clock.limit(most), forbidding(request.absent, *self.modules):
                 return self.inner.answer(request)
         except TimeUp as over:
+            torch.set_grad_enabled(True)  # it may have been interrupted where it was off
             self.late.add(request.name)
             where = position(over, self.source, self.inner.parts)
             told = f"did not return within {most:g} s. {where}".removesuffix(". ")

@@ -17,6 +17,7 @@ import pluggy
 import pytest
 
 from autograder.checks import CheckFailed
+from autograder.checks.interrupting import is_between
 from autograder.checks.runner import CHECK_CALLS
 from autograder.errors import GraderError
 from autograder.sandbox import box
@@ -96,7 +97,7 @@ class Stopwatch:
         Raises:
             GraderError: ours is used up. Blocked: the run's is.
         """
-        now = time.monotonic()
+        now, between = time.monotonic(), is_between(frame)
         passed, self.last = now - self.last, now
         while frame is not None:
             if (
@@ -108,7 +109,7 @@ class Stopwatch:
                 return
             frame = frame.f_back
         self.ours += passed
-        if now < self.patient_until:
+        if now < self.patient_until or between:
             return
         self.patient_until = now + PATIENCE
         if self.ours > self.seconds:
