@@ -330,7 +330,7 @@ def test_any_bytes_are_a_module_or_refused(data: bytes) -> None:
     found = taken(put("mini.py", data))
     if found is not None:
         assert found.path.read_bytes() == data or found.notes, "what is not left as it is, is told"
-        assert all(isinstance(note, str) for note in _unusual_imports(found.source, "mini"))
+        assert all(isinstance(note, str) for note in _unusual_imports(found.source, MINI))
 
 
 def packed() -> bytes:

@@ -167,8 +167,10 @@ def test_a_slot_that_is_killed_is_replaced_and_its_task_is_done_elsewhere(tmp_pa
         time.sleep(0.3)  # so that it is at its next one
         os.kill(killed, signal.SIGKILL)
         pids = [each.result(120).pid for each in done]
+        while len({*pids}) < 3 and len(pids) < 60:  # the new one is slow to start on a busy machine
+            pids += [each.result(120).pid for each in naps(pool, 2, 1)]
     assert killed in pids
-    assert len(set(pids)) == 3
+    assert len({*pids}) == 3
 
 
 def processes(node: str) -> Iterator[int]:
