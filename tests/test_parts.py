@@ -480,6 +480,12 @@ def test_mutants_are_made_of_parts_too(assignment: Assignment) -> None:
         assert mutant.texts({"net": NET, "layers": LAYERS}) == texts != WHOLE
 
 
+def test_the_platform_grades_them_from_its_archive(graded: Grade, assignment: Assignment, tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(bundles(assignment)[1].data())) as archive:
+        archive.extractall(tmp_path / "platform")
+    assert graded(WHOLE, tmp_path / "platform").score == 100
+
+
 # A class ----------------------------------------------------------------------------------------------------------
 
 
