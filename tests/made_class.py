@@ -19,6 +19,7 @@ from autograder.starter import build
 
 SUBMISSIONS = Path(__file__).parent / "submissions"
 DUE = datetime(2026, 11, 1, 22, 59, tzinfo=UTC)
+EXPORT = "assignment_123_export"
 GIVEN = ("Ada", "Emmy", "Sofia", "Alan", "Grace", "José", "Zoë", "Li", "Ngozi", "O'Neil")
 FAMILY = (
     "Lovelace",
@@ -114,7 +115,7 @@ def person(position: int) -> dict[str, str]:
 
 def write_gradescope(made: list[Made], folder: Path, *, group: int = 0) -> Path:
     """A Gradescope export as a folder, whose first submission has `group` more submitters than one."""
-    export = folder / "assignment_123_export"
+    export = folder / EXPORT
     listed = {}
     for position, each in enumerate(made):
         name = f"submission_{1000 + position}"

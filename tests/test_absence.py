@@ -2,7 +2,6 @@
 kind of cheat that was seen in earnest."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ AFFINE = ("test_affine", "test_affine_cost", "test_affine_race")
 ABSENT = "using it earns nothing"
 NUMPY = "This task is to be written in NumPy: torch is not there for it"
 UNSEEN = "The answer is right, but torch was not seen to compute it"
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

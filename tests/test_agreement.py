@@ -1,7 +1,7 @@
 """Student beside reference: what interleaves, what is written, what is complex, sparse or coarse, and what a dtype is
 worth."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -193,12 +193,6 @@ def test_a_lost_dtype_is_found_whatever_the_task(assignment: Assignment, name: s
 
 
 # Through the whole grading ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 def test_right_work_that_writes_into_its_argument_is_told_so_and_keeps_its_points(

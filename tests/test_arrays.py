@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,8 @@ from autograder.results import Outcome
 from autograder.submission import collect, plain_arrays
 from tests.breakage_rows import FACTS, HIDDEN, PUBLIC, add, edit
 from tests.test_grading import COURSE, REFERENCE, line_of
+
+pytestmark = pytest.mark.usefixtures("shared_engine")
 
 ASKED = 'deliverable = "mini"\narrays = ["weights.npz"]'
 CHECK = '''
@@ -66,12 +68,6 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def assignment(course: Path) -> Assignment:
     return load_assignment("mini", course)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 # Handed in --------------------------------------------------------------------------------------------------------

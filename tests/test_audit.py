@@ -20,6 +20,8 @@ from autograder.errors import GraderError
 from autograder.grading import Options
 from autograder.results import Line, Outcome, Run
 
+pytestmark = pytest.mark.usefixtures("shared_engine")
+
 ROOT = Path(__file__).parents[1]
 COURSE = Path(__file__).parent / "course"
 COMPILED = shutil.ignore_patterns("__pycache__")

@@ -13,6 +13,8 @@ from autograder.starter import build
 from docs.breakages_table import BEFORE, PAGE, refreshed
 from tests.breakage_rows import AUDIT, FILES, ROWS, TRIAL, Breakage
 
+pytestmark = pytest.mark.usefixtures("shared_engine")
+
 SMALL = Path(__file__).parent / "course"
 
 

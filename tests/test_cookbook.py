@@ -9,6 +9,8 @@ import pytest
 from autograder.assignment import QUIZ, load_assignment, load_course, load_mistakes, review
 from autograder.audit import Verdict, audit
 
+pytestmark = pytest.mark.usefixtures("shared_engine")
+
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "cookbook.md").read_text("utf-8")
 HEAD = 'title = "Cookbook"\ndeliverable = "cookbook"\nlectures = ["all of them"]\n'
 HEAD += 'arrays = ["weights.npz"]\nparts = ["layers"]\n\n[limits]\nrun_seconds = 120.0\n\n'

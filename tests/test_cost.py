@@ -1,7 +1,7 @@
 """What a task may cost, and what it must not use: counted where no clock decides, and on every machine alike."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,6 @@ from autograder.proof.replay import Counter
 from autograder.results import Line, Outcome, Run
 from autograder.sandbox.recorder import Recorder
 from tests.test_grading import COURSE, REFERENCE, changed, line_of
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 def run(engine: Engine, tmp_path: Path, source: str, *select: str) -> Run:

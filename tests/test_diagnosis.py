@@ -1,12 +1,12 @@
 """Which known mistakes a wrong answer is told of: alone, two at once, in part, and where several answer alike."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from autograder.assignment import load_assignment
+from autograder.assignment import load_assignment, points
 from autograder.checks.diagnosis import within
 from autograder.grading import Engine, Options, grade
 from autograder.results import Line
@@ -82,25 +82,25 @@ fails = ["test_double_worked_example"]
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., dict[str, Line]]]:
+def told(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Line]]:
     """Lost checks by name, of the small course's reference with some of its pieces replaced."""
     course = tmp_path_factory.mktemp("course")
     shutil.copytree(COURSE, course, dirs_exist_ok=True)
     file = course / "assignments" / "mini" / "mistakes.toml"
     file.write_text(MORE + file.read_text())
     path = tmp_path_factory.mktemp("submission") / "mini.py"
-    with Engine() as engine:
+    checks = tuple(check.name for check in points(load_assignment("mini", course)) if check.kind != "race")
 
-        def run(*changes: tuple[str, str]) -> dict[str, Line]:
-            source = REFERENCE
-            for old, new in changes:
-                assert source.count(old) == 1, old
-                source = source.replace(old, new)
-            path.write_text(source)
-            lines = grade("mini", path, root=course, options=Options(seed=1), engine=engine).lines
-            return {line.check: line for line in lines if line.outcome == "failed" and line.kind != "race"}
+    def run(*changes: tuple[str, str]) -> dict[str, Line]:
+        source = REFERENCE
+        for old, new in changes:
+            assert source.count(old) == 1, old
+            source = source.replace(old, new)
+        path.write_text(source)
+        lines = grade("mini", path, root=course, options=Options(seed=1, select=checks), engine=engine).lines
+        return {line.check: line for line in lines if line.outcome == "failed"}
 
-        yield run
+    return run
 
 
 Told = Callable[..., dict[str, Line]]
@@ -267,12 +267,6 @@ WRITTEN = {  # a function of conv's, as a loop, a check that it loses, and what 
         "softmax-as-it-is-written",
     ),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine(preload=load_assignment("conv").preload) as running:
-        yield running
 
 
 @pytest.mark.parametrize(("source", "check", "name"), WRITTEN.values(), ids=WRITTEN)

@@ -1,6 +1,7 @@
 """What is generated and committed is what would be generated now."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,37 @@ def test_the_recorded_session_is_of_checks_that_there_are() -> None:
     whole = student_session.written(student_session.PARTS, quiz=True)
     assert [whole.count(right) for right, _ in (student_session.TURNED, student_session.MEAN)] == [1, 1]
     assert "NotImplementedError" not in whole and whole.count('"q1": "') == 1
+
+
+class Silent(student_session.Session):
+    """Notes what is said and which lines are run, and runs none."""
+
+    def write(self, source: str, *slips: tuple[str, str]) -> None:
+        assert all(source.count(right) == 1 for right, _ in slips)
+
+    def run(self, line: str, first: str = "", code: int | None = None, shown: str = "") -> str:
+        self._block([f"$ {shown or line}"])
+        return ""
+
+    def interrupted(self, line: str, after: str) -> None:
+        self.run(line)
+
+    def watched(self, line: str, saves: Iterable[str]) -> list[float]:
+        self.run(line)
+        return [0.0 for _ in saves]
+
+
+def without_outputs(page: str) -> str:
+    """A recorded page's words and commands."""
+    bare = re.sub(r"^(```\n\$ .*\n)(?:(?!```).*\n)*```$", r"\1```", page, flags=re.MULTILINE)
+    return re.sub(r"\d+\.\d\d s\b", "0.00 s", bare)
+
+
+def test_the_recorded_session_is_what_its_script_says_and_runs(tmp_path: Path) -> None:
+    silent = Silent(tmp_path)
+    student_session.whole(silent)
+    page = student_session.PAGE.read_text("utf-8")
+    assert without_outputs(page) == "\n".join(silent.page), "run `python docs/student_session.py`"
 
 
 def test_the_groups_that_facts_may_forbid_are_those_that_can_be_absent() -> None:

@@ -11,12 +11,14 @@ import pytest
 from autograder.assignment import load_assignment, load_course, points, review
 from autograder.audit import audit
 from autograder.errors import AuthoringError
-from autograder.grading import Options, grade
+from autograder.grading import Engine, Options, grade
 from autograder.results import load_results, to_gradescope, write_results
 from autograder.results.page import page
 from autograder.starter import build
 from tests.breakage_rows import FACTS, HIDDEN, edit
 from tests.samples import line, sample_run
+
+pytestmark = pytest.mark.usefixtures("shared_engine")
 
 SMALL = Path(__file__).parent / "course"
 ESSAY = '[by_hand.essay]\ntitle = "Why it works"\npoints = 15\n\n[pairs.scale]'
@@ -96,9 +98,11 @@ def test_the_handout_shows_extra_credit_apart_and_who_reads(folder: Path) -> Non
     assert json.loads(made["public/points.json"])["affine"] == 10
 
 
-def test_a_grade_counts_it_on_top_and_tells_what_is_still_to_be_read(folder: Path, tmp_path: Path) -> None:
+def test_a_grade_counts_it_on_top_and_tells_what_is_still_to_be_read(
+    engine: Engine, folder: Path, tmp_path: Path
+) -> None:
     root = folder.parents[1]
-    run = grade("mini", root / "solutions" / "mini.py", root=root, options=Options(seed=1))
+    run = grade("mini", root / "solutions" / "mini.py", root=root, options=Options(seed=1), engine=engine)
     assert (run.score, run.max_score, run.extra) == (105, 85, 20)
     data = to_gradescope(run)
     assert data["score"] == 105

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -164,12 +164,6 @@ WHOLE: dict[str, tuple[str, str]] = {
         NOT_PROVEN,
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 Forge = Callable[..., tuple[Any, Any]]

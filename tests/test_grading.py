@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,25 +14,20 @@ from autograder.sandbox.folders import remove_tree, run_folder
 
 COURSE = Path(__file__).parent / "course"
 REFERENCE = (COURSE / "solutions" / "mini.py").read_text()
+LATE = "did not return within"
 Grade = Callable[..., Run]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 @pytest.fixture
 def graded(engine: Engine, tmp_path: Path) -> Grade:
     """Grade a source (or a path) for the small course."""
 
-    def run(source: str | Path, **options: object) -> Run:
+    def run(source: str | Path, root: Path = COURSE, **options: object) -> Run:
         path = source
         if isinstance(source, str):
             path = tmp_path / "mini.py"
             path.write_text(source)
-        return grade("mini", path, root=COURSE, options=Options(**{"seed": 1} | options), engine=engine)  # type: ignore[arg-type]
+        return grade("mini", path, root=root, options=Options(**{"seed": 1} | options), engine=engine)  # type: ignore[arg-type]
 
     return run
 
@@ -99,7 +94,7 @@ WRONG = {  # what is changed, the check that must fail, and what its message mus
     "os._exit": ("return 2 * x", "import os; os._exit(0)", "test_double", "ended the whole process (exit code 0)"),
     "SystemExit": ("return 2 * x", "raise SystemExit(0)", "test_double", "It raised SystemExit"),
     "a skip": ("return 2 * x", "import pytest; pytest.skip('x')", "test_double", "It raised Skipped"),
-    "an endless loop": ("return 2 * x", "\n    while True: pass", "test_double", "did not return within"),
+    "an endless loop": ("return 2 * x", "\n    while True: pass", "test_double", LATE),
     "a subclass that claims equality": (
         "return 2 * x",
         "\n    class Liar(np.ndarray):\n        def __eq__(self, other): return True\n    return (3 * x).view(Liar)",
@@ -126,8 +121,8 @@ WRONG = {  # what is changed, the check that must fail, and what its message mus
 
 
 @pytest.mark.parametrize(("old", "new", "check", "told"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_answer_is_told_apart(graded: Grade, old: str, new: str, check: str, told: str) -> None:
-    run = graded(changed(old, new))
+def test_a_wrong_answer_is_told_apart(graded: Grade, hasty: Path, old: str, new: str, check: str, told: str) -> None:
+    run = graded(changed(old, new), root=hasty if told == LATE else COURSE)
     line = line_of(run, check)
     assert line.outcome is Outcome.FAILED
     assert line.score == 0
@@ -253,20 +248,27 @@ def test_the_stub_scores_nothing(graded: Grade) -> None:
     assert all(line.outcome is Outcome.FAILED for line in run.lines)
 
 
+def test_who_ends_the_process_is_told_so_by_every_check_the_first_one_too(graded: Grade) -> None:
+    run = graded(changed("return 2 * x", "import os; os._exit(0)"))
+    lines = [line for line in run.lines if line.task == "double"]
+    assert len(lines) > 1
+    assert [line.message for line in lines if "ended the whole process (exit code 0)" not in line.message] == []
+
+
 UNIMPORTABLE = {
     "no Python at all": ("def broken(:\n", "SyntaxError"),
     "a missing package": ("import no_such_package\n", "ModuleNotFoundError: No module named 'no_such_package'"),
     "an exit": ("import os\nos._exit(0)\n", "ended the whole process"),
     "a system exit": ("raise SystemExit\n", "SystemExit"),
-    "an endless loop": ("while True: pass\n", "did not return within"),
+    "an endless loop": ("while True: pass\n", LATE),
 }
 
 
 @pytest.mark.parametrize(("source", "told"), UNIMPORTABLE.values(), ids=UNIMPORTABLE.keys())
 def test_a_module_that_cannot_be_imported_blocks_every_check_and_says_why(
-    graded: Grade, source: str, told: str
+    graded: Grade, hasty: Path, source: str, told: str
 ) -> None:
-    run = graded(source)
+    run = graded(source, root=hasty if told == LATE else COURSE)
     assert (run.score, run.exit_code) == (0, 0)
     assert told in (run.reason or "")
     assert {line.outcome for line in run.lines} == {Outcome.BLOCKED}

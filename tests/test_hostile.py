@@ -8,6 +8,7 @@ it says in `EARNS`, and what is asked of it, where that is not the usual, in `AS
 import ast
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -26,7 +27,10 @@ from autograder.sandbox.users import BLOCK, BLOCKS, FIRST_UID
 from tests.test_results import everything_said, written
 
 HOSTILE = sorted((Path(__file__).parent / "submissions" / "conv" / "hostile").glob("*.py"))
+ROOT = Path(__file__).parents[1]
 ASSIGNMENT = load_assignment("conv")
+ENDLESS = ("deep_recursion", "endless_loop", "slow_reply", "stops_itself")  # what they do lasts as long as it may
+PATIENCE = "\n[limits]\ncall_seconds = 3\n"  # a third of the usual: how each ends is looked at, and not when
 CHECKS = ("test_corr2d", "test_quiz")
 SHARED = [Path(folder) for folder in ("/tmp", "/var/tmp", "/dev/shm")]
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
@@ -102,10 +106,23 @@ def folders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return made
 
 
-def attacked(path: Path, engine: Engine) -> Run:
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A course whose convolutions are these, with less time for a call."""
+    root = tmp_path_factory.mktemp("impatient")
+    for file in ("assignments/conv", "solutions"):
+        shutil.copytree(ROOT / file, root / file, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "course.toml", root)
+    facts = root / "assignments" / "conv" / "assignment.toml"
+    assert "[limits]" not in facts.read_text("utf-8")
+    facts.write_text(facts.read_text("utf-8") + PATIENCE, "utf-8")
+    return root
+
+
+def attacked(path: Path, engine: Engine, root: Path) -> Run:
     """The attack, graded."""
     options = Options(seed=1, seconds=60, select=attacked_checks(path.read_text("utf-8"), ASSIGNMENT))
-    return grade("conv", path, options=options, engine=engine)
+    return grade("conv", path, root=root, options=options, engine=engine)
 
 
 def test_uids_of_workers_are_those_looked_for() -> None:
@@ -113,9 +130,11 @@ def test_uids_of_workers_are_those_looked_for() -> None:
 
 
 @pytest.mark.parametrize("path", HOSTILE, ids=lambda path: path.stem)
-def test_an_attack_gains_nothing_and_leaves_nothing(path: Path, engine: Engine, folders: list[Path]) -> None:
+def test_an_attack_gains_nothing_and_leaves_nothing(
+    path: Path, engine: Engine, folders: list[Path], impatient: Path
+) -> None:
     before = children(os.getpid())
-    run = attacked(path, engine)
+    run = attacked(path, engine, impatient if path.stem in ENDLESS else ROOT)
     assert run.status == "graded", run.reason
     assert {line.check for line in run.lines} == {check.name for check in points(ASSIGNMENT)}
     earned = {line.task for line in run.lines if line.score}
@@ -129,4 +148,5 @@ def test_an_attack_gains_nothing_and_leaves_nothing(path: Path, engine: Engine, 
 def test_every_attack_says_what_it_is() -> None:
     texts = [ast.get_docstring(ast.parse(path.read_text("utf-8"))) for path in HOSTILE]
     assert len(HOSTILE) >= 25
+    assert {*ENDLESS} <= {path.stem for path in HOSTILE}
     assert all(texts) and len(set(texts)) == len(texts)

@@ -11,6 +11,8 @@ from autograder.starter import build
 from docs.instructor_session import PAGE
 from docs.session_files import FILES, SLIPS
 
+pytestmark = pytest.mark.usefixtures("shared_engine")
+
 
 @pytest.fixture
 def course(tmp_path: Path) -> Path:

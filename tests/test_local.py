@@ -478,10 +478,14 @@ def test_a_debugger_gets_its_time(folder: Path) -> None:
     asked = json.dumps([str(folder / "check.py"), ["mini.py"], []])
     pipe = subprocess.PIPE
     with subprocess.Popen([*COMMAND, asked], env=ENVIRONMENT, stdin=pipe, stdout=pipe, text=True) as process:
-        assert process.stdin is not None
-        time.sleep(4)  # longer than the call may take, with torch imported
+        assert process.stdout is not None
+        said = ""
+        while not said.endswith("(Pdb) "):
+            said += process.stdout.read(1)
+            assert process.poll() is None
+        time.sleep(1)  # longer than the call may take
         out, _ = process.communicate("p 6 * 7\nc\n", timeout=60)
-    assert "(Pdb) 42" in out
+    assert "(Pdb) 42" in said + out
     assert PASSED in out
 
 

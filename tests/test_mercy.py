@@ -6,7 +6,6 @@ import importlib.util
 import sys
 import types
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -148,14 +147,8 @@ def test_what_mends_code_runs_nothing_of_what_it_leaves_out(tmp_path: Path) -> N
 # Whole gradings -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
-
-
-def graded(engine: Engine, path: Path) -> Run:
-    return grade("mini", path, root=COURSE, options=Options(seed=1, select=CHECKS), engine=engine)
+def graded(engine: Engine, path: Path, root: Path = COURSE) -> Run:
+    return grade("mini", path, root=root, options=Options(seed=1, select=CHECKS), engine=engine)
 
 
 @linux
@@ -200,18 +193,20 @@ def test_what_is_to_be_compiled_is_graded_as_it_is(engine: Engine, tmp_path: Pat
     ],
 )
 def test_where_an_import_does_not_come_to_an_end_what_the_tasks_need_is_graded(
-    engine: Engine, tmp_path: Path, more: str, told: str
+    engine: Engine, hasty: Path, tmp_path: Path, more: str, told: str
 ) -> None:
     (tmp_path / "mini.py").write_text(f"{SOURCE}\n{more}")
-    run = graded(engine, tmp_path / "mini.py")
+    run = graded(engine, tmp_path / "mini.py", hasty)
     assert all(line.outcome is Outcome.PASSED for line in run.lines if line.check in CHECKS), run.reason
     assert told in run.notes[0]
 
 
 @linux
-def test_what_takes_too_long_and_is_needed_is_told_to_stand_elsewhere(engine: Engine, tmp_path: Path) -> None:
+def test_what_takes_too_long_and_is_needed_is_told_to_stand_elsewhere(
+    engine: Engine, hasty: Path, tmp_path: Path
+) -> None:
     (tmp_path / "mini.py").write_text(f"while True:\n    QUIZ = 1\n{SOURCE}")
-    run = graded(engine, tmp_path / "mini.py")
+    run = graded(engine, tmp_path / "mini.py", hasty)
     assert "did not return within" in (run.reason or "")
     assert 'Put training, plots and tests below `if __name__ == "__main__":`' in (run.reason or "")
 
@@ -259,6 +254,7 @@ def test_the_starters_own_notebook_filled_in_prints_no_note(name: str, tmp_path:
         ("from matplotlib import pyplot", ("matplotlib", "matplotlib.pyplot")),
         ("def f():\n    from scipy.special import erf", ("scipy.special",)),
         ("import torch\n@torch.compiler.disable\ndef f(x): return x", ("torch._dynamo",)),
+        ("import torch\ntorch.use_deterministic_algorithms(True)", ("torch._dynamo",)),
         ("import torch\n@torch.compile\ndef f(x): return x", ()),
         ("from .matplotlib import pyplot", ()),
         ("import matplotlib_of_mine, os, antigravity, torch.distributed.run, idlelib", ()),

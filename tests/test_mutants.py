@@ -14,6 +14,8 @@ from autograder.audit import Fate, Mutant, mutants, strength
 from autograder.audit._mutants import all_mutants
 from autograder.audit.report import show_fates
 
+pytestmark = pytest.mark.usefixtures("shared_engine")
+
 COURSE = Path(__file__).parent / "course"
 MINI = load_assignment("mini", COURSE)
 

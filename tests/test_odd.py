@@ -4,7 +4,7 @@ be, the message says what to change."""
 import json
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -25,12 +25,6 @@ FEW = ("test_scale", "test_layer")
 UNSELECTED = "Not selected for this run."
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="workers are confined on Linux only")
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine(preload=CONV.preload) as running:
-        yield running
 
 
 Graded = Callable[..., Run]

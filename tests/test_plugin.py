@@ -1,7 +1,6 @@
 """How checks end: cases, skips, errors of the check's own, scores, and what their decorators say, through `grade`."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -206,12 +205,6 @@ def test_counts_too(student, expect):
     student.double(np.ones(3))
     expect.true(student.value("COUNT") == 1, "called before")
 '''
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 def copied(folder: Path, extra: str) -> Path:

@@ -1,7 +1,6 @@
 """Questions that are answered by a letter, a number or a text: what counts, what is told, what is refused."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,12 +141,6 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "public" / "test_public.py").write_text(public.replace("@weight(8)", "@weight(6)"))
     (root / "solutions" / "mini.py").write_text(SOLVED)
     return root
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 def asked(engine: Engine, course: Path, tmp_path: Path, answers: str) -> dict[str, Line]:

@@ -1,6 +1,6 @@
 """Races: who is slow loses points, who cheats gains none, and who is unlucky loses none."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,6 @@ from autograder.results import Line, Outcome
 from tests.test_grading import COURSE, REFERENCE, changed, line_of
 
 TARGETS = Targets(target=2, limit=4)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 def raced(engine: Engine, tmp_path: Path, body: str, more: str = "") -> Line:

@@ -11,6 +11,8 @@ from autograder.assignment import QUIZ, load_assignment, load_course, load_mista
 from autograder.audit import audit
 from autograder.release import bundles, prove
 
+pytestmark = pytest.mark.usefixtures("shared_engine")
+
 ROOT = Path(__file__).parent / "rebuilt"
 NETS = load_assignment("nets", ROOT)
 PAGE = (ROOT.parents[1] / "docs" / "rebuilt.md").read_text("utf-8")

@@ -8,7 +8,7 @@ import pytest
 
 from autograder.assignment import load_assignment
 from autograder.errors import UsageError
-from autograder.grading import Options, grade
+from autograder.grading import Engine, Options, grade
 from autograder.release import bundles
 from autograder.sandbox.confine import LEVELS, Confinement
 
@@ -42,21 +42,31 @@ def test_a_confinement_reaches_a_level_and_all_below_it(confinement: Confinement
         (REACHED["processes"][0], "start no processes"),
     ],
 )
-def test_less_than_is_required_is_our_fault_and_says_what_is_missing(confinement: Confinement, missing: str) -> None:
+def test_less_than_is_required_is_our_fault_and_says_what_is_missing(
+    engine: Engine, confinement: Confinement, missing: str
+) -> None:
     told = confinement.shortfall("full")
     assert told is not None
     assert missing in told
     if confinement.processes:
         return  # that is the assignment's to say, not the machine's
-    run = grade("mini", MINI.solution, root=COURSE, options=Options(confinement=confinement, require="full"))
+    run = grade(
+        "mini", MINI.solution, root=COURSE, options=Options(confinement=confinement, require="full"), engine=engine
+    )
     assert (run.status, run.reason, run.exit_code, run.score) == ("fault", told, 3, 0)
 
 
-def test_results_say_what_was_required_and_what_was_there() -> None:
+def test_results_say_what_was_required_and_what_was_there(engine: Engine) -> None:
     available = Confinement.available()
     if available.level() == "any":
         pytest.skip("this machine has no Landlock or no libseccomp")
-    run = grade("mini", MINI.solution, root=COURSE, options=Options(seed=1, require="contained", select=("test_quiz",)))
+    run = grade(
+        "mini",
+        MINI.solution,
+        root=COURSE,
+        options=Options(seed=1, require="contained", select=("test_quiz",)),
+        engine=engine,
+    )
     assert run.confinement == {**run.confinement, "level": available.level(), "required": "contained"}
     assert run.confinement["processes"] is False
 

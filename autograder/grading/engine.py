@@ -82,6 +82,8 @@ class Engine:
         assert self._process is not None
         assert self._control is not None
         self._control.close()
+        if not self._ready:  # nothing was asked of it: it need not come to the end of its imports
+            self._process.kill()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:

@@ -14,8 +14,6 @@ from pathlib import Path
 
 from autograder.assignment import DATA, Assignment, Course, given_files, load_course, suite_digest
 from autograder.errors import AuthoringError, UsageError
-from autograder.local.hints import FILE as HINTS
-from autograder.release._hints import locked_hints
 from autograder.release._solution import executed, solution
 from autograder.sandbox.confine import LEVELS
 from autograder.starter import build
@@ -82,6 +80,9 @@ def with_hints(assignment: Assignment, made: tuple[Bundle, ...]) -> tuple[Bundle
     Raises:
         GraderError: a public check does not pass on the reference, or a known mistake does not run.
     """
+    from autograder.local.hints import FILE as HINTS  # here: they import torch, and most that is made needs none
+    from autograder.release._hints import locked_hints
+
     starter, *others = made
     hints = {f"{assignment.name}/public/{HINTS}": locked_hints(assignment)}
     return (Bundle(starter.name, starter.files | hints), *others)

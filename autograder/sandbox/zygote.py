@@ -87,7 +87,7 @@ class _Zygote:
 
     def _passed_on(self, absent: tuple[str, ...], message: bytes, descriptors: list[int]) -> bytes:
         if absent not in self.others:
-            self.others[absent] = self._forked(absent)
+            self.others[absent] = self._forked(absent, descriptors)
         socket.send_fds(self.others[absent], [message], descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
@@ -95,12 +95,15 @@ class _Zygote:
             raise ConnectionError("a warm process ended")
         return answer
 
-    def _forked(self, absent: tuple[str, ...]) -> socket.socket:
+    def _forked(self, absent: tuple[str, ...], descriptors: list[int]) -> socket.socket:
+        """A fork of this process, without the ends of its first worker's pipes: else that one's end is never seen."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if os.fork() == 0:
             try:
                 for each in (ours, self.control, *self.others.values()):
                     each.close()
+                for descriptor in descriptors:
+                    os.close(descriptor)
                 _settle()
                 make_absent(absent)
                 _Zygote(theirs, absent).serve()

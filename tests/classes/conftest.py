@@ -1,5 +1,7 @@
 """One class of the small course, graded once for all tests that only look at it, or at a copy of it."""
 
+import fcntl
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 
 from autograder.assignment import load_assignment
 from autograder.classes import ClassRun, grade_class
-from tests.made_class import Made, made_submissions, write_gradescope
+from tests.made_class import EXPORT, Made, made_submissions, write_gradescope
 
 COURSE = Path(__file__).parents[1] / "course"
 
@@ -25,10 +27,18 @@ class Graded:
 
 @pytest.fixture(scope="session")
 def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
-    folder = tmp_path_factory.mktemp("class")
+    """Of all processes that run tests one grades it; the others wait for that, and each has a copy of its own."""
     made = list(made_submissions(load_assignment("mini", COURSE), 12))
-    export = write_gradescope(made, folder, group=1)
-    return Graded(made, export, folder / "out", grade_class("mini", export, folder / "out", root=COURSE))
+    base = tmp_path_factory.getbasetemp()
+    common = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "class"
+    common.mkdir(exist_ok=True)
+    with open(common / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (common / "out").exists():
+            grade_class("mini", write_gradescope(made, common, group=1), common / "out", root=COURSE)
+        mine = shutil.copytree(common, tmp_path_factory.mktemp("graded") / "class")
+    out = mine / "out"
+    return Graded(made, mine / EXPORT, out, grade_class("mini", mine / EXPORT, out, root=COURSE))
 
 
 @pytest.fixture

@@ -120,8 +120,9 @@ def test_where_no_class_is_there_is_one_message(tmp_path: Path) -> None:
         write_class_report(tmp_path)
 
 
-def test_what_only_reads_a_store_starts_without_torch() -> None:
-    told = "import sys, autograder.cli, autograder.classes; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("rooms", ["cli, autograder.classes", "release.new", "release.gradescope"])
+def test_what_only_reads_a_store_or_starts_a_course_or_waits_for_a_grading_needs_no_torch(rooms: str) -> None:
+    told = f"import sys, autograder.{rooms}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", told], cwd=Path(__file__).parents[2]).returncode == 0
 
 
