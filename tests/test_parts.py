@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -192,12 +192,6 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def assignment(course: Path) -> Assignment:
     return load_assignment("net", course)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -478,6 +472,12 @@ def test_mutants_are_made_of_parts_too(assignment: Assignment) -> None:
         assert entry["file"] == "layers"
         texts = {"net": NET, "layers": LAYERS.replace(entry["find"], entry["replace"])}
         assert mutant.texts({"net": NET, "layers": LAYERS}) == texts != WHOLE
+
+
+def test_the_platform_grades_them_from_its_archive(graded: Grade, assignment: Assignment, tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(bundles(assignment)[1].data())) as archive:
+        archive.extractall(tmp_path / "platform")
+    assert graded(WHOLE, tmp_path / "platform").score == 100
 
 
 # A class ----------------------------------------------------------------------------------------------------------
