@@ -140,8 +140,7 @@ def author(session: Session) -> None:
     session.run("rm assignments/losses/experiment.py")
     session.say(
         "## What is wrong with it, without running it\n\nNothing is graded yet: these are told by the files alone, one "
-        "at a time, and a message stays until its own slip is mended.\nTwo more slips, which were seen on the way, are "
-        "mended before the one that is told."
+        "at a time."
     )
     for name, right, wrong in SLIPS[:4]:
         session.run("deepgrade audit losses", ends=65)

@@ -262,9 +262,9 @@ FILES = {
 }
 SLIPS = (  # file, as it must be, as it was written first
     ("assignments/losses/assignment.toml", '"F.softplus", ', '"F.sofplus", '),
-    ("assignments/losses/handout.md", "## softplus: Softplus", "## sofplus: Softplus"),
     ("assignments/losses/hidden/test_hidden.py", "def test_mse(agrees, draw)", "def test_mse(agree, draw)"),
     ("assignments/losses/public/test_public.py", '@weight(6)\n@number("1.1")', '@weight(5)\n@number("1.1")'),
+    ("assignments/losses/handout.md", "## softplus: Softplus", "## sofplus: Softplus"),
     ("assignments/losses/hidden/test_hidden.py", "draw(*shape))", "np.abs(draw(*shape)))"),
     ("assignments/losses/mistakes.toml", '["test_relu", "test_keeps_float32"]', '["test_relu"]'),
 )

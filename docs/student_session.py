@@ -22,11 +22,13 @@ from autograder.release import bundles, with_hints, write_bundles  # noqa: E402
 from autograder.starter import solved_source, stub_source  # noqa: E402
 
 PAGE = ROOT / "docs" / "student-session.md"
-HEAD = """\
+LEFT_OUT = "…"
+HEAD = f"""\
 # A student's session
 
 From the archive to the packed submission, wrong turns included. Recorded by `docs/student_session.py`: every command
-was run, in the folder that the archive unpacks to. Between the commands stands what the student wrote.
+was run, in the folder that the archive unpacks to. Between the commands stands what the student wrote. Where an output
+begins with “{LEFT_OUT}”, the recording leaves out what stood before.
 """
 CONV = load_assignment("conv", ROOT)
 PARTS = tuple(CONV.public_names)
@@ -122,7 +124,7 @@ class Session:
         assert code is None or started.returncode == code, output
         lines = output.rstrip().splitlines()
         if first:
-            lines = ["…", *lines[next(at for at, text in enumerate(lines) if first in text) :]]
+            lines = [LEFT_OUT, *lines[next(at for at, text in enumerate(lines) if first in text) :]]
         told = ["$ echo $?", str(code)] if code is not None else []
         self._block([f"$ {shown or line}", *lines, *told])
         return output
@@ -242,13 +244,18 @@ def hands_in(s: Session) -> None:
     assert " failed" not in output, output
 
 
+def whole(s: Session) -> None:
+    """All of it."""
+    for part in (starts, convolves, pools, hurries, hands_in):
+        part(s)
+
+
 def main() -> None:
     """Record the page."""
     with tempfile.TemporaryDirectory(prefix="deepgrade-session-") as folder:
         write_bundles(with_hints(CONV, bundles(CONV))[:1], Path(folder))
         session = Session(Path(folder))
-        for part in (starts, convolves, pools, hurries, hands_in):
-            part(session)
+        whole(session)
         PAGE.write_text("\n".join(session.page).replace(f"{folder}/", ""), encoding="utf-8")
 
 
