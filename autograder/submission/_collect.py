@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from autograder.assignment import Assignment, constants
@@ -29,7 +30,7 @@ from autograder.submission._files import (
 )
 from autograder.submission._module import mended_module, needed_text
 from autograder.submission._notebook import module_of
-from autograder.submission._parts import found_parts, needed_of_part
+from autograder.submission._parts import Part, found_parts, needed_of_part
 
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 MAX_INNER = 5  # archives within an archive or a folder that are looked into
@@ -66,32 +67,45 @@ def collect(path: Path | str, assignment: Assignment, staging: Path) -> Submissi
         GraderError: the module cannot be staged.
     """
     entry, notes, listed = _find(Path(path), assignment)
+    data, source, needed, read = _read(entry, assignment)
+    staged = _stage_module(data, needed, staging / f"{assignment.deliverable}.py")
+    parts, (arrays, missing) = found_parts(listed, entry, assignment), found_arrays(listed, entry, assignment)
+    digest = hashlib.sha256(data)
+    for each in chain(_staged_parts(parts, source, staging), _staged_arrays(arrays, assignment, staging)):
+        digest.update(hashlib.sha256(each).digest())
+    told = (*notes, *read, *chain.from_iterable(part.notes for part in parts), *missing)
+    texts = {part.name: part.text for part in parts if part.text}
+    return Submission(source, staged, digest.hexdigest(), shown(entry.path), told, texts)
+
+
+def _read(entry: Entry, assignment: Assignment) -> tuple[bytes, str, str, tuple[str, ...]]:
+    """The bytes of a module or a notebook to stage, their text, what of it the tasks need, and notes."""
     name, data = entry.path.name, entry.read()
-    if is_notebook(data, name):
-        kind = NOTEBOOK
-        source, more = module_of(data, name, assignment)
+    kind, needed = NOTEBOOK if is_notebook(data, name) else MODULE, ""
+    if kind == NOTEBOOK:
+        source, notes = module_of(data, name, assignment)
         data = source.encode()
     else:
-        kind = MODULE
-        data, source, more = mended_module(data, name, assignment)
-    disguised = (f"{shown(name)} is {_called(kind)}, and was read as that",) if kind != code_kind(name) else ()
-    wanted = (*assignment.public_names, *constants(assignment.quiz))
-    needed = needed_text(source, wanted) if kind == MODULE else ""
-    staged = _stage_module(data, needed, staging / f"{assignment.deliverable}.py")
-    parts = found_parts(listed, entry, assignment)
-    more = (*more, *(note for part in parts for note in part.notes))
-    arrays, missing = found_arrays(listed, entry, assignment)
-    digest = hashlib.sha256(data)
+        data, source, notes = mended_module(data, name, assignment)
+        needed = needed_text(source, (*assignment.public_names, *constants(assignment.quiz)))
+    called = "a notebook" if kind == NOTEBOOK else "a module"
+    disguised = (f"{shown(name)} is {called}, and was read as that",) if kind != code_kind(name) else ()
+    return data, source, needed, (*disguised, *notes)
+
+
+def _staged_parts(parts: Sequence[Part], source: str, staging: Path) -> Iterator[bytes]:
     for part in parts:
         others = [source, *(each.text for each in parts if each is not part)]
         _stage_module(part.data, needed_of_part(part, others), staging / f"{part.name}.py")
-        digest.update(hashlib.sha256(part.data).digest())
-    for array in assignment.arrays:
-        (staging / array).unlink(missing_ok=True)
-        if array in arrays:
-            digest.update(hashlib.sha256(_stage(arrays[array], staging / array).read_bytes()).digest())
-    told, texts = (*notes, *disguised, *more, *missing), {part.name: part.text for part in parts if part.text}
-    return Submission(source, staged, digest.hexdigest(), shown(entry.path), told, texts)
+        yield part.data
+
+
+def _staged_arrays(arrays: Mapping[str, bytes], assignment: Assignment, staging: Path) -> Iterator[bytes]:
+    for name in assignment.arrays:
+        (staging / name).unlink(missing_ok=True)
+        if name in arrays:
+            _stage(arrays[name], staging / name)
+            yield arrays[name]
 
 
 def needed_of(staged: Path) -> Path:
@@ -105,10 +119,6 @@ def take_needed(staged: Iterable[Path]) -> bool:
     for path in found:
         os.replace(needed_of(path), path)
     return bool(found)
-
-
-def _called(kind: str) -> str:
-    return "a notebook" if kind == NOTEBOOK else "a module"
 
 
 Found = tuple[Entry, tuple[str, ...], list[Entry]]
