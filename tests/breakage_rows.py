@@ -253,6 +253,13 @@ ROWS = (
         "QUIZ answers q1 with 'b', and 'b' is no plain number",
     ),
     Breakage(
+        FACTS,
+        "asks for a package that the course does not allow",
+        FILES,
+        edit(FACTS, "lectures", 'packages = ["einops"]\nlectures'),
+        "packages: [packages] allowed of course.toml has nothing, and not 'einops'",
+    ),
+    Breakage(
         "given modules",
         "calls one like a module of Python's",
         FILES,

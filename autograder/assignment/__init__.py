@@ -40,6 +40,14 @@ from autograder.assignment._facts import (
 from autograder.assignment._forbidden import FORBIDDEN
 from autograder.assignment._given import DATA, GIVEN, given_files
 from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
+from autograder.assignment._packages import (
+    installed,
+    missing_note,
+    missing_packages,
+    package_modules,
+    package_name,
+    requirements,
+)
 from autograder.assignment._quiz import NUMBER, ROUNDING, Question, fault_of_key, is_right, read_answer
 from autograder.assignment._review import FULL, Remark, platform_seconds, refuse_forbidden, review, reviewed
 from autograder.assignment._table import Table
@@ -82,17 +90,23 @@ __all__ = [
     "fault_of_key",
     "find_root",
     "given_files",
+    "installed",
     "is_chosen",
     "is_right",
     "load_assignment",
     "load_course",
     "load_mistakes",
+    "missing_note",
+    "missing_packages",
     "mistaken_source",
+    "package_modules",
+    "package_name",
     "platform_seconds",
     "points",
     "read_answer",
     "read_assignment",
     "refuse_forbidden",
+    "requirements",
     "review",
     "reviewed",
     "suite_digest",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autograder.assignment._course import assignment_names, find_root, load_course
 from autograder.assignment._forbidden import misspelt, spelled_out
+from autograder.assignment._packages import read_packages
 from autograder.assignment._quiz import Question, read_question
 from autograder.assignment._table import Table
 from autograder.errors import AuthoringError, UsageError, did_you_mean
@@ -105,7 +106,7 @@ class Assignment:
     `preload` names public modules that the warm process imports once, since student code or helpers would need them
     in every check (running a module on the meta device imports torch._dynamo, 1.2 s). `arrays` names files of plain
     arrays that are handed in beside the code. `visibility` is the course's, for hidden checks that do not say their
-    own.
+    own. `packages` are requirements beyond what is always there.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Assignment:
     by_hand: dict[str, ByHand] = field(default_factory=dict)
     arrays: tuple[str, ...] = ()
     visibility: str = "visible"
+    packages: tuple[str, ...] = ()
 
     @property
     def public_names(self) -> tuple[str, ...]:
@@ -170,12 +172,15 @@ def load_assignment(name: str, root: Path | str | None = None) -> Assignment:
     if name not in names:
         listed = ", ".join(names) or "none"
         raise UsageError(f"there is no assignment {name!r}{did_you_mean(name, names)}", help=f"There are: {listed}.")
-    assignment = read_assignment(base / "assignments" / name, base / "solutions" / f"{name}.py")
-    return replace(assignment, visibility=load_course(base).visibility)
+    course = load_course(base)
+    solution = base / "solutions" / f"{name}.py"
+    assignment = read_assignment(base / "assignments" / name, solution, course.packages.allowed)
+    return replace(assignment, visibility=course.visibility)
 
 
-def read_assignment(folder: Path, solution: Path | None = None) -> Assignment:
-    """Read `folder/assignment.toml`, wherever the folder lies: a student's copy has no solution elsewhere.
+def read_assignment(folder: Path, solution: Path | None = None, allowed: tuple[str, ...] | None = None) -> Assignment:
+    """Read `folder/assignment.toml`, wherever the folder lies: a student's copy has no solution elsewhere, and no
+    course that says which packages are `allowed`.
 
     Raises:
         AuthoringError: the file is missing or wrong; the message names the key.
@@ -202,6 +207,7 @@ def read_assignment(folder: Path, solution: Path | None = None) -> Assignment:
         leaderboard=tuple(_ranking(entry) for entry in table.entries("leaderboard")),
         arrays=_arrays(table),
         by_hand={name: _by_hand(name, entry, tasks) for name, entry in table.table("by_hand", required=False).tables()},
+        packages=read_packages(table, allowed),
     )
     table.close()
     return assignment

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autograder.assignment._facts import Assignment
+from autograder.assignment._packages import package_modules
 from autograder.errors import AuthoringError
 from autograder.syntax import parse
 
@@ -49,7 +50,8 @@ def refuse_given(assignment: Assignment) -> None:
 def _refuse_name(path: Path, assignment: Assignment) -> None:
     if not path.stem.isidentifier():
         raise AuthoringError(f"{path}: {path.stem!r} is not a Python name, so nobody can import it")
-    if path.stem == assignment.deliverable or path.stem in TAKEN or path.stem in sys.stdlib_module_names:
+    taken = {*TAKEN, *sys.stdlib_module_names, *package_modules(assignment.packages)}
+    if path.stem == assignment.deliverable or path.stem in taken:
         raise AuthoringError(f"{path}: there is another module {path.stem!r}, which would be imported in its place")
 
 

@@ -16,6 +16,7 @@ from autograder.assignment._fixtures import refuse_fixtures
 from autograder.assignment._forbidden import unknown
 from autograder.assignment._given import refuse_given
 from autograder.assignment._mistakes import load_mistakes, mistaken_source
+from autograder.assignment._packages import missing_note, requirements
 from autograder.assignment._quiz import fault_of_key
 from autograder.errors import AuthoringError
 from autograder.syntax import parse
@@ -47,7 +48,10 @@ def review(assignment: Assignment, course: Course) -> tuple[Remark, ...]:
     refuse_fixtures(assignment)
     refuse_forbidden(assignment)
     refuse_given(assignment)
+    requirements(assignment.folder, assignment.packages, course.packages.allowed)
     remarks = (*_points(assignment, checks), *_platform(assignment, course), *_files(assignment))
+    if note := missing_note(assignment.folder, assignment.packages):
+        remarks = (*remarks, Remark(note, is_fault=False))
     if assignment.solution.exists():
         remarks = (*remarks, *_reference(assignment))
     return remarks

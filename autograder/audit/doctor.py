@@ -2,11 +2,12 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.assignment import assignment_names, load_assignment
-from autograder.errors import DeepgradeError, UsageError
+from autograder.assignment import assignment_names, load_assignment, missing_note
+from autograder.errors import DeepgradeError
 from autograder.grading import Options, grade
 from autograder.grading.engine import Engine
 from autograder.sandbox.confine import Confinement
@@ -22,7 +23,8 @@ class Finding:
 
 
 def examine(root: Path | None = None) -> list[Finding]:
-    """Protections one by one, then a trial: a reference of the course graded for real."""
+    """Protections one by one, the packages of each assignment, then a trial: a reference of the course graded for
+    real."""
     confinement = Confinement.available()
     findings = [
         Finding(True, f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, {_memory_mb()} MiB of memory"),
@@ -33,7 +35,19 @@ def examine(root: Path | None = None) -> list[Finding]:
     weakness = confinement.weakness()
     if weakness is not None:
         return [*findings, Finding(False, weakness, fatal=True)]
-    return [*findings, _trial(root)]
+    try:
+        names = assignment_names(root)
+        lacking = {name: note for name in names if (note := _lacking(name, root))}
+    except DeepgradeError as error:
+        return [*findings, Finding(False, f"no worker was tried: {error.message}")]
+    findings += [Finding(False, note, fatal=True) for note in lacking.values()]
+    return [*findings, _trial([name for name in names if name not in lacking], root)]
+
+
+def _lacking(name: str, root: Path | None) -> str:
+    """The packages that an assignment asks for and that are not here."""
+    assignment = load_assignment(name, root)
+    return missing_note(assignment.folder, assignment.packages)
 
 
 def _user(confinement: Confinement) -> Finding:
@@ -55,12 +69,8 @@ def _seccomp(confinement: Confinement) -> Finding:
     return Finding(False, "no libseccomp: workers could open sockets and start processes (install libseccomp2)")
 
 
-def _trial(root: Path | None) -> Finding:
+def _trial(names: Sequence[str], root: Path | None) -> Finding:
     """A worker on this machine, with everything that it takes."""
-    try:
-        names = assignment_names(root)
-    except UsageError as error:
-        return Finding(False, f"no worker was tried: {error.message}")
     if not names:
         return Finding(False, "there is no assignment to try a worker with")
     assignment = load_assignment(names[0], root)

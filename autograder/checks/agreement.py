@@ -110,7 +110,8 @@ class Agrees:
         expected = self.expected(request)
         got = self.student.answer(request)
         if not got.ok:
-            raise explain(got, self.student.source, self.student.describe(request, got.raised))
+            described = self.student.describe(request, got.raised)
+            raise explain(got, self.student.source, described, self.student.assignment.packages)
         self.judge(request, got, expected, tol)
         return expected.value
 

@@ -157,7 +157,8 @@ class Door:
         """
         answer = self.answer(request)
         if not answer.ok:
-            raise explain(answer, self.source, self.describe(request, answer.raised))
+            described = self.describe(request, answer.raised)
+            raise explain(answer, self.source, described, self.assignment.packages)
         return answer.value
 
     def function(self, request: Request, raised: Raised | None = None, part: str = "") -> str:

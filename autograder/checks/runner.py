@@ -4,11 +4,13 @@ answers."""
 import linecache
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
+from autograder.assignment import package_modules, package_name
 from autograder.checks.failure import CheckFailed, Raised
 from autograder.checks.slips import slip
 from autograder.sandbox import wire
@@ -23,7 +25,7 @@ SHORTENED_SECONDS = 2.0  # for what did not return in time once already
 BELOW = 'below `if __name__ == "__main__":`'
 PACKAGES = ("numpy", "scipy", "torch", "matplotlib", "tqdm")  # that code may import where it is graded
 NO_PACKAGE = (
-    "{} is not there where your code is graded, on Gradescope or elsewhere: there are Python's own modules, NumPy, "
+    "{} is not there where your code is graded, on Gradescope or elsewhere: there are Python's own modules, {}NumPy, "
     "SciPy, PyTorch and Matplotlib, and of your own files only this one. Take the import out, or put it, with the code "
     f"that uses it, {BELOW}."
 )
@@ -124,13 +126,14 @@ class LocalRunner:
         """See `Runner`."""
 
 
-def explain(answer: Answer, source: Path, call: str) -> CheckFailed:
+def explain(answer: Answer, source: Path, call: str, packages: Iterable[str] = ()) -> CheckFailed:
     """A failed answer in the student's words.
 
     Args:
         answer: one that is not `ok`.
         source: the submission, for the line that an exception passed.
         call: what was called.
+        packages: of the assignment's own.
     """
     if answer.lost is not None:
         slow = f"\n{AT_IMPORT}" if answer.lost.kind == "timeout" and call.startswith("import ") else ""
@@ -156,7 +159,7 @@ def explain(answer: Answer, source: Path, call: str) -> CheckFailed:
     if NO_MEMORY.search(f"{raised.type}: {raised.message}"):
         told = f"Your code asked for more memory than it may have{place(raised, source)}"
         return CheckFailed(told, rung="memory", call=call)
-    return CheckFailed(f"It raised {_told(raised, source)}", rung="raised", call=call)
+    return CheckFailed(f"It raised {_told(raised, source, packages)}", rung="raised", call=call)
 
 
 def _sentence(text: str, call: str) -> str:
@@ -165,25 +168,35 @@ def _sentence(text: str, call: str) -> str:
     return text if "_" in first or call.startswith(first) else f"{text[:1].upper()}{text[1:]}"
 
 
-def skipped_note(answer: Answer, source: Path) -> str:
+def skipped_note(answer: Answer, source: Path, packages: Iterable[str] = ()) -> str:
     """What a student reads of a statement that failed while the import went on."""
     assert answer.raised is not None
-    return (
-        f"A statement of your file failed when it was imported. Only what uses it fails: {_told(answer.raised, source)}"
-    )
+    told = _told(answer.raised, source, packages)
+    return f"A statement of your file failed when it was imported. Only what uses it fails: {told}"
 
 
-def _told(raised: Raised, source: Path) -> str:
+def _told(raised: Raised, source: Path, packages: Iterable[str]) -> str:
     text = f"{raised.type}: {raised.message}" if raised.message else raised.type
-    told = _advice_on(raised, source) or advice(raised.type, raised.message) or slip(raised, source)
+    told = _advice_on(raised, source, packages) or advice(raised.type, raised.message, packages) or slip(raised, source)
     return f"{text}{place(raised, source)}{told}"
 
 
-def advice(kind: str, message: str) -> str:
+def importable(packages: Iterable[str]) -> set[str]:
+    """Names of the modules that code may import where it is graded, Python's own apart."""
+    return {*PACKAGES, *package_modules(packages)}
+
+
+def no_package(what: str, packages: Iterable[str]) -> str:
+    """That something cannot be imported where code is graded, and what can."""
+    return NO_PACKAGE.format(what, "".join(f"{package_name(each)}, " for each in packages))
+
+
+def advice(kind: str, message: str, packages: Iterable[str] = ()) -> str:
     """A line about what to change, where an exception comes from the place that code is graded in; else nothing."""
     if kind == "ModuleNotFoundError":
         named = re.search(r"No module named '([\w.]+)'", message)
-        return "\n" + NO_PACKAGE.format(f"`{named[1].partition('.')[0]}`" if named else "this module")
+        top = named[1].partition(".")[0] if named else ""
+        return "" if top in importable(packages) else f"\n{no_package(f'`{top}`' if top else 'this module', packages)}"
     if kind == "ImportError" and NO_PARENT in message:
         return f"\n{ALONE_HERE}"
     if kind == "RuntimeError" and TWO_DTYPES.search(message):
@@ -193,7 +206,7 @@ def advice(kind: str, message: str) -> str:
     return f"\n{ADVICE[kind]}" if kind in ADVICE else ""
 
 
-def _advice_on(raised: Raised, source: Path) -> str:
+def _advice_on(raised: Raised, source: Path, packages: Iterable[str]) -> str:
     """Advice that the submission's own text gives rise to."""
     text = _text(raised, source)
     if raised.type == "AssertionError" and "cuda.is_available" in text:
@@ -203,15 +216,16 @@ def _advice_on(raised: Raised, source: Path) -> str:
     if raised.type not in LOOKUPS:
         return ""
     lines = linecache.getlines(str(source))
-    told = [NO_PACKAGE.format(f"`{name}`") for name in _stars(lines)] if raised.type == "NameError" else []
+    stars = _stars(lines, packages) if raised.type == "NameError" else []
+    told = [no_package(f"`{name}`", packages) for name in stars]
     if dropped := left_out(lines, raised.line or 0):
         told.append(f"Left out of the notebook, as no task seemed to need it: {dropped}")
     return "".join(f"\n{each}" for each in told)
 
 
-def _stars(lines: list[str]) -> list[str]:
+def _stars(lines: list[str], packages: Iterable[str]) -> list[str]:
     """Packages that are not there, and of which everything was to be imported."""
-    there = {*PACKAGES, *sys.stdlib_module_names}
+    there = {*importable(packages), *sys.stdlib_module_names}
     return [name for name in dict.fromkeys(STAR.findall("".join(lines))) if name not in there][:1]
 
 

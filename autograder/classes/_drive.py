@@ -20,7 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from autograder import __version__
-from autograder.assignment import Assignment, find_root, given_files, load_assignment, points
+from autograder.assignment import Assignment, find_root, given_files, installed, load_assignment, points
 from autograder.classes._cluster import Cluster
 from autograder.classes._flags import integrity_flags
 from autograder.classes._intake import Handed, read_export
@@ -88,13 +88,13 @@ def suite_key(assignment: Assignment) -> str:
     return found.hexdigest()
 
 
-def environment() -> dict[str, str]:
+def environment(assignment: Assignment) -> dict[str, str]:
     """Versions of everything that a verdict may depend on."""
     found = {"deepgrade": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
-    return found
+    return found | installed(assignment.packages)
 
 
 def stem(submission: str) -> str:
@@ -224,7 +224,7 @@ class _Driver:
         known = self.store.fact("assignment")
         if known not in (None, self.assignment.name):
             raise UsageError(f"{self.out} holds a class of {known}", help="Give each assignment a folder of its own.")
-        suite = [suite_key(self.assignment), environment(), *self._how()]
+        suite = [suite_key(self.assignment), environment(self.assignment), *self._how()]
         listed = []
         for each in handed:
             key = hashlib.sha256(json.dumps([each.digest(), suite], sort_keys=True).encode()).hexdigest()
@@ -233,7 +233,7 @@ class _Driver:
             listed.append((each, key, self._flags(each) if flags is None else flags))
         facts = {"assignment": self.assignment.name, "title": self.assignment.title, "export": str(export)}
         facts["by_hand"] = json.dumps([asdict(part) for part in self.assignment.by_hand.values()])
-        self.store.begin(facts | {"environment": json.dumps(environment())}, listed)
+        self.store.begin(facts | {"environment": json.dumps(environment(self.assignment))}, listed)
 
     def _how(self) -> list[str | int | None]:
         """What of the options a verdict depends on; of the secret a hash."""

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from autograder.assignment import Assignment, read_assignment, refuse_forbidden
+from autograder.assignment import Assignment, installed, missing_note, read_assignment, refuse_forbidden
 from autograder.checks import Answer, Diagnosis, LocalRunner, Runner, explain, module_from_source, skipped_note
 from autograder.checks.boxed import BoxedRunner, imported
 from autograder.checks.given import at_hand
@@ -82,6 +82,8 @@ class Grading:
             raise GraderError("there is no CUDA device here, or this torch cannot use it: grade with --device cpu")
         assignment = read_assignment(Path(self.job.folder), Path(self.job.solution))
         refuse_forbidden(assignment)
+        if note := missing_note(assignment.folder, assignment.packages):
+            raise GraderError(note)
         sources = Sources(
             assignment.deliverable, Path(self.job.submission), Path(self.job.helpers) if self.job.helpers else None
         )
@@ -93,16 +95,16 @@ class Grading:
                 "pid": os.getpid(),
                 "confinement": self.sandbox.confinement.to_dict(),
                 "block": self.sandbox.block,
-                "versions": versions(),
+                "versions": versions() | installed(assignment.packages),
                 "device": torch.cuda.get_device_name() if self.job.device == "cuda" else "cpu",
             }
         )
-        if self._replays or self._imports(sources, limits):
+        if self._replays or self._imports(sources, limits, assignment.packages):
             with at_hand(assignment):
                 self._checks(assignment, sources, limits, started + self.job.seconds)
         self.emit({"event": "end"})
 
-    def _imports(self, sources: Sources, limits: Limits) -> bool:
+    def _imports(self, sources: Sources, limits: Limits, packages: tuple[str, ...]) -> bool:
         """Whether the submission can be imported at all; if not, that is everybody's message."""
         failure, skipped = imported(BoxedRunner(self.sandbox, sources, limits))
         if failure is not None and failure.lost is not None and needed_of(sources.path).exists():
@@ -110,14 +112,14 @@ class Grading:
             sources.code.unlink(missing_ok=True)
             again, skipped = imported(BoxedRunner(self.sandbox, sources, limits))
             if again is None:
-                told = explain(failure, sources.path, f"import {sources.name}").message
+                told = explain(failure, sources.path, f"import {sources.name}", packages).message
                 self.emit({"event": "note", "message": f"Only what the tasks need of your file was run. {told}"})
                 failure = None
         for answer in skipped:
-            self.emit({"event": "note", "message": skipped_note(answer, sources.path)})
+            self.emit({"event": "note", "message": skipped_note(answer, sources.path, packages)})
         if failure is None:
             return True
-        explained = explain(failure, sources.path, f"import {sources.name}")
+        explained = explain(failure, sources.path, f"import {sources.name}", packages)
         self.emit({"event": "unimportable", "message": str(explained)})
         return False
 

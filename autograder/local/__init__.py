@@ -7,7 +7,7 @@ system.
 import argparse
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from autograder.plain import degrade_signs
@@ -41,8 +41,7 @@ def main(folder: Path | str, argv: Sequence[str], command: str = "check") -> int
     options = PARSERS[command]().parse_args(argv)
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        told = f"{', '.join(missing)}: not installed. Run: {sys.executable} -m pip install {' '.join(missing)}"
-        print(told, file=sys.stderr)
+        print(not_installed(missing), file=sys.stderr)
         return CANNOT
     try:
         from autograder.local.run import run
@@ -51,6 +50,12 @@ def main(folder: Path | str, argv: Sequence[str], command: str = "check") -> int
     except KeyboardInterrupt:  # while torch is imported
         print("\nInterrupted.", file=sys.stderr)
         return INTERRUPTED
+
+
+def not_installed(missing: Collection[str]) -> str:
+    """What is missing, and the command that installs it."""
+    quoted = (f'"{each}"' if set(each) & set("<>=!~[; ") else each for each in missing)
+    return f"{', '.join(missing)}: not installed. Run: {sys.executable} -m pip install {' '.join(quoted)}"
 
 
 def _check() -> argparse.ArgumentParser:

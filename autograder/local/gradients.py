@@ -73,7 +73,8 @@ class Differentiating(Session):
             raise
         except (Exception, SystemExit) as error:
             raised = Answer(raised=Raised.from_wire(describe(error, str(work.source))))
-            raise SubmissionError(explain(raised, work.source, self.function).message) from error
+            told = explain(raised, work.source, self.function, self.assignment.packages)
+            raise SubmissionError(told.message) from error
 
     def _by_hand(self, work: Work, pair: Pair) -> tuple[Gradients, Answering]:
         """Of NAME_forward and NAME_backward."""
@@ -87,7 +88,8 @@ class Differentiating(Session):
         request = Request("pair", pair.name, tuple(self.arguments), self.more, step)
         answer = LocalRunner(work.module, work.helpers).answer(request)
         if not answer.ok:
-            raise SubmissionError(explain(answer, work.source, f"{pair.name}_forward, then _backward").message)
+            called = f"{pair.name}_forward, then _backward"
+            raise SubmissionError(explain(answer, work.source, called, self.assignment.packages).message)
         names = list(inspect.signature(forward).parameters)
         found = answer.value["gradients"]
         places = {name: names.index(name[1:]) for name in pair.gradients if name[1:] in names[: len(self.arguments)]}

@@ -8,9 +8,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from autograder.assignment import QUIZ, Assignment, CheckFacts, read_assignment
+from autograder.assignment import QUIZ, Assignment, CheckFacts, missing_packages, read_assignment
 from autograder.errors import DeepgradeError, UsageError
-from autograder.local import CANNOT, FAILED, FINE, INTERRUPTED, USAGE
+from autograder.local import CANNOT, FAILED, FINE, INTERRUPTED, USAGE, not_installed
 from autograder.local.checks import Ran, public_checks, run_checks
 from autograder.local.choice import chosen, parted, work_in
 from autograder.local.clock import Clock, position
@@ -31,6 +31,9 @@ def run(folder: Path, options: argparse.Namespace, command: str) -> int:
     stand_in_for_decorators()
     try:
         assignment = read_assignment(folder)
+        if missing := missing_packages(folder, assignment.packages):
+            print(not_installed(missing), file=sys.stderr)
+            return CANNOT
         session = _kind(options, command)(assignment, public_checks(assignment), options)
     except UsageError as error:
         return _ended(error, USAGE)

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from autograder.assignment import Assignment, read_answer
 from autograder.checks import Answer, LocalRunner, Raised, skipped_note
-from autograder.checks.runner import AT_IMPORT, NO_PACKAGE, PACKAGES, advice
+from autograder.checks.runner import AT_IMPORT, advice, importable, no_package
 from autograder.errors import SubmissionError
 from autograder.local.clock import Clock, TimedRunner, TimeUp, position
 from autograder.local.given import changed, given_modules
@@ -90,10 +90,10 @@ def read_work(path: Path, assignment: Assignment, staging: Path, clock: Clock) -
     helpers = assignment.folder / "helpers.py"
     guarded = any(is_builtin(entry) for task in assignment.tasks.values() for entry in task.forbidden)
     sources = Sources(assignment.deliverable, submission.path, helpers if helpers.exists() else None, guarded)
-    loaded, told = _imported(sources, path.name, assignment.limits.call_seconds, clock)
+    loaded, told = _imported(sources, path.name, assignment, clock)
     failed = (Answer(raised=Raised.from_wire(describe(error, str(submission.path)))) for error in loaded.failed)
-    skipped = (skipped_note(answer, submission.path) for answer in failed)
-    imports = _unusual_imports(submission.source, {assignment.deliverable, *given_modules(assignment)})
+    skipped = (skipped_note(answer, submission.path, assignment.packages) for answer in failed)
+    imports = _unusual_imports(submission.source, assignment)
     return Work(
         assignment=assignment,
         name=submission.origin,
@@ -106,11 +106,12 @@ def read_work(path: Path, assignment: Assignment, staging: Path, clock: Clock) -
     )
 
 
-def _imported(sources: Sources, name: str, seconds: float, clock: Clock) -> tuple[Loaded, list[str]]:
+def _imported(sources: Sources, name: str, assignment: Assignment, clock: Clock) -> tuple[Loaded, list[str]]:
     """The student's module, and what is to be said of its import: where that does not end, the grader does without
     what no task needs."""
     poison()
     stand_in_for_ipython()
+    seconds = assignment.limits.call_seconds
     try:
         with clock.limit(seconds):
             return load_submission(sources), []
@@ -122,26 +123,28 @@ def _imported(sources: Sources, name: str, seconds: float, clock: Clock) -> tupl
         said = describe(error, str(sources.path))
         line = f" at line {said['line']}" if said["line"] else ""
         message = f"{name} cannot be imported: {said['type']}{line}: {said['message']}"
-        raise SubmissionError(message, help=advice(said["type"], said["message"]).strip()) from error
+        told = advice(said["type"], said["message"], assignment.packages)
+        raise SubmissionError(message, help=told.strip()) from error
     os.replace(needed_of(sources.path), sources.path)
-    loaded, _ = _imported(sources, name, seconds, clock)
+    loaded, _ = _imported(sources, name, assignment, clock)
     return loaded, [f"Only what the tasks need of your file was run. {told}"]
 
 
-def _unusual_imports(source: str, own: set[str]) -> Iterator[str]:
+def _unusual_imports(source: str, assignment: Assignment) -> Iterator[str]:
     """A note for each package that is not there where code is graded, unless it is imported on a condition only."""
     try:
         todo: list[ast.AST] = [parse(source)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # its import will say so
-    seen = {*sys.stdlib_module_names, *PACKAGES, "helpers", *own}
+    seen = {*sys.stdlib_module_names, *importable(assignment.packages), "helpers", assignment.deliverable}
+    seen |= {*given_modules(assignment)}
     while todo:
         node = todo.pop()
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else [node.module or "helpers"]
             for name in dict.fromkeys(name.partition(".")[0] for name in names):
                 if name not in seen:
-                    yield NO_PACKAGE.format(f"`{name}` (line {node.lineno})")
+                    yield no_package(f"`{name}` (line {node.lineno})", assignment.packages)
                     seen.add(name)
         elif not isinstance(node, ast.If | ast.Try):
             todo += ast.iter_child_nodes(node)

@@ -7,12 +7,24 @@ import os
 import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 
-from autograder.assignment import DATA, Assignment, Course, given_files, load_course, suite_digest
+from autograder.assignment import (
+    DATA,
+    Assignment,
+    Course,
+    assignment_names,
+    given_files,
+    load_assignment,
+    load_course,
+    package_name,
+    requirements,
+    suite_digest,
+)
 from autograder.errors import AuthoringError, UsageError
 from autograder.release._solution import executed, solution
 from autograder.sandbox.confine import LEVELS
@@ -113,7 +125,7 @@ def write_bundles(made: Iterable[Bundle], folder: Path) -> list[Path]:
 def _starter(assignment: Assignment) -> dict[str, bytes]:
     files = build(assignment) | {
         "deepgrade.pyz": _local_checker(),
-        "requirements.txt": "\n".join(_students_packages()).encode() + b"\n",
+        "requirements.txt": "\n".join([*_students_packages(), *_own_packages(assignment)]).encode() + b"\n",
         "student-guide.md": (PACKAGE / "release" / "student-guide.md").read_bytes(),
     }
     return {f"{assignment.name}/{path}": data for path, data in files.items()}
@@ -139,9 +151,10 @@ def _autograder(assignment: Assignment, secret: str) -> dict[str, bytes]:
         kept += sorted(assignment.folder.glob(pattern))
     files |= {f"{folder}/{path.relative_to(assignment.folder).as_posix()}": path.read_bytes() for path in kept}
     files[f"solutions/{assignment.name}.py"] = assignment.solution.read_bytes()
-    files["course.toml"] = _course_facts(course).encode()
+    files["course.toml"] = _course_facts(course, assignment).encode()
     files["constraints.txt"] = (package / "release" / "constraints.txt").read_bytes()
-    files["requirements.txt"] = "\n".join([*_requirements(), *course.packages.allowed]).encode() + b"\n"
+    needed = [*_requirements(), *_shared(course), *_own_packages(assignment)]
+    files["requirements.txt"] = "\n".join(needed).encode() + b"\n"
     config = {
         "assignment": assignment.name,
         "secret": secret or suite_digest(assignment),
@@ -155,7 +168,7 @@ def _autograder(assignment: Assignment, secret: str) -> dict[str, bytes]:
     return files
 
 
-def _course_facts(course: Course) -> str:
+def _course_facts(course: Course, assignment: Assignment) -> str:
     """Of course.toml what the platform needs: nobody's dates, names or secret's place."""
     lines = [
         f"title = {json.dumps(course.title or 'course', ensure_ascii=False)}",  # a text of TOML is one of JSON
@@ -165,6 +178,8 @@ def _course_facts(course: Course) -> str:
     if (limit := course.rate_limit) is not None:
         hours = limit.within / timedelta(hours=1)
         lines.append(f"\n[rate_limit]\nsubmissions = {limit.submissions}\nhours = {hours}")
+    if assignment.packages:
+        lines.append(f"\n[packages]\nallowed = {json.dumps(assignment.packages)}")
     return "\n".join(lines) + "\n"
 
 
@@ -205,6 +220,21 @@ def _students_packages() -> list[str]:
     """What students install: what their code may import, what runs the checks, and the notebook."""
     needed = ("numpy", "scipy", "torch", "pytest", "matplotlib", "tqdm")
     return [name for name in _requirements() if name.startswith(needed)] + ["jupyter"]
+
+
+def _own_packages(assignment: Assignment) -> tuple[str, ...]:
+    """What this assignment asks for, in versions that the course wants, too."""
+    allowed = load_course(assignment.folder.parents[1]).packages.allowed
+    return requirements(assignment.folder, assignment.packages, allowed)
+
+
+def _shared(course: Course) -> list[str]:
+    """What the course allows and no assignment asks for by itself: it is installed for all of them."""
+    asked = set[str]()
+    for name in assignment_names(course.root):
+        with suppress(AuthoringError):  # another assignment that is not in order yet
+            asked |= {package_name(each) for each in load_assignment(name, course.root).packages}
+    return [each for each in course.packages.allowed if package_name(each) not in asked]
 
 
 def _refuse_compiled(assignment: Assignment, starter: Bundle) -> None:

@@ -15,8 +15,8 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from autograder.assignment import Assignment, load_assignment, points
-from autograder.errors import AuthoringError
+from autograder.assignment import Assignment, load_assignment, missing_note, points
+from autograder.errors import AuthoringError, GraderError
 from autograder.release._bundles import PACKAGE, Bundle
 
 SECONDS = 600
@@ -36,7 +36,10 @@ def prove(assignment: Assignment, made: Iterable[Bundle]) -> None:
     Raises:
         AuthoringError: a public check does not pass on the solution, or passes on the stub, or stumbles; the notebook
             does not run; the autograder's archive cannot be read.
+        GraderError: a package that the assignment asks for is not installed here.
     """
+    if note := missing_note(assignment.folder, assignment.packages):
+        raise GraderError(note)
     starter, autograder, _ = made
     with tempfile.TemporaryDirectory(prefix="deepgrade-release-") as folder:
         home, platform = Path(folder) / "student", Path(folder) / "platform"

@@ -13,7 +13,7 @@ from autograder.starter._leaks import refuse_leaks
 from autograder.starter._notebook import notebook
 from autograder.starter._pictures import pictures
 from autograder.starter._stub import stub_source
-from autograder.starter._texts import CHECK, GIVEN_LINE, README, SUBMIT
+from autograder.starter._texts import CHECK, GIVEN_LINE, PACKAGES_LINE, README, SUBMIT
 from autograder.syntax import parse
 
 POINTS = "points.json"  # beside the public checks; the local checker reads it
@@ -31,6 +31,7 @@ def build(assignment: Assignment) -> dict[str, bytes]:
     page = handout(assignment)
     shown = pictures(assignment, page)
     texts = {"given": _given_line(assignment), "figures": "; its pictures are in `figures/`" if shown else ""}
+    texts["packages"] = _packages_line(assignment)
     files = {
         f"{assignment.deliverable}.py": stub_source(assignment).encode(),
         f"{assignment.deliverable}.ipynb": notebook(assignment),
@@ -103,6 +104,11 @@ def _hidden_points(assignment: Assignment) -> bytes:
 def _given_line(assignment: Assignment) -> str:
     names = dict.fromkeys(f"{name.partition('/')[0]}/" if "/" in name else name for name in given_files(assignment))
     return GIVEN_LINE.format(files=", ".join(f"`{name}`" for name in names)) if names else ""
+
+
+def _packages_line(assignment: Assignment) -> str:
+    listed = ", ".join(f"`{each}`" for each in assignment.packages)
+    return PACKAGES_LINE.format(packages=listed) if listed else ""
 
 
 def _as_shipped(path: Path) -> bytes:

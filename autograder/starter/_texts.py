@@ -59,6 +59,11 @@ if "google.colab" in sys.modules:
 
 GIVEN_LINE = "| {files} | given: yours to use, not to change; your work is graded with the originals |\n"
 
+PACKAGES_LINE = (
+    "\n\nThis assignment has packages of its own, which are there where your work is graded, too: {packages}.\n"
+    "`pip install -r requirements.txt` installs all that is needed."
+)
+
 README = """\
 # {title}
 
@@ -78,7 +83,7 @@ with the name of its task until you do. Leave the names, the arguments and their
 are welcome.
 
 You need Python 3.11 or newer with NumPy, SciPy, PyTorch and pytest; for the notebook also Jupyter, and for the
-experiment that closes it Matplotlib and tqdm.
+experiment that closes it Matplotlib and tqdm.{packages}
 
 ## Check
 
