@@ -74,6 +74,14 @@ def given_leak(folder: Path) -> None:
     add("given/beams.py", f"def f(x):\n    {LEAK}\n")(folder)
 
 
+def broken_formula(folder: Path) -> None:
+    """A drawn number that its formula cannot take."""
+    old, new = 'options = { a = "no", b = "yes" }', 'kind = "number"\nvalues = { n = [0, 1, 2] }'
+    edit(FACTS, old, new)(folder)
+    edit(FACTS, "Is b right?", "What is 6 / {n}?")(folder)
+    edit(REFERENCE, 'QUIZ = {"q1": "b",', 'STUDENT = "me"\nFORMULAS = {"q1": "6 / n"}\nQUIZ = {"q1": 6,')(folder)
+
+
 PASSES = "    expect(student.double(np.array([1.0, 2.0, 3.0])), np.array([2.0, 4.0, 6.0]))"
 FIRST = 'agrees.pair("scale", draw(5, 3), draw(3))'
 
@@ -251,6 +259,13 @@ ROWS = (
         FILES,
         edit(FACTS, 'options = { a = "no", b = "yes" }', 'kind = "number"'),
         "QUIZ answers q1 with 'b', and 'b' is no plain number",
+    ),
+    Breakage(
+        "the reference",
+        "has a formula that a drawn number breaks",
+        FILES,
+        broken_formula,
+        "FORMULAS['q1'] gives no number for n = 0: division by zero",
     ),
     Breakage(
         FACTS,

@@ -75,6 +75,7 @@ KINDS = (
         "several parts that build on each other", "`agrees(…)`, each given the right one", "Several parts in one file"
     ),
     Kind("answers to questions: a letter, a number, a text", "`[[quiz]]`", "Questions of a quiz"),
+    Kind("answers to questions with numbers of each student's own", "`[[quiz]]`, `values`", "Questions of a quiz"),
 )
 REFUSED = (
     Refused(

@@ -22,6 +22,7 @@ from autograder.assignment._course import (
     find_root,
     load_course,
 )
+from autograder.assignment._draws import drawn, is_one_of, listing, read_student
 from autograder.assignment._facts import (
     COST_FIGURES,
     QUIZ,
@@ -38,7 +39,9 @@ from autograder.assignment._facts import (
     suite_digest,
 )
 from autograder.assignment._forbidden import FORBIDDEN
+from autograder.assignment._formula import Formula
 from autograder.assignment._given import DATA, GIVEN, given_files
+from autograder.assignment._key import ANSWERS, FORMULAS, KEYS, STUDENT, Key, constants
 from autograder.assignment._mistakes import Edit, Mistake, load_mistakes, mistaken_source
 from autograder.assignment._packages import (
     installed,
@@ -48,18 +51,21 @@ from autograder.assignment._packages import (
     package_name,
     requirements,
 )
-from autograder.assignment._quiz import NUMBER, ROUNDING, Question, fault_of_key, is_right, read_answer
+from autograder.assignment._quiz import NUMBER, ROUNDING, Question, is_right, plain, read_answer
 from autograder.assignment._review import FULL, Remark, platform_seconds, refuse_forbidden, review, reviewed
 from autograder.assignment._table import Table
 
 __all__ = [
+    "ANSWERS",
     "COST_FIGURES",
     "DATA",
     "DEVICES",
     "FORBIDDEN",
+    "FORMULAS",
     "FULL",
     "GITHUB_FOLDER",
     "GIVEN",
+    "KEYS",
     "KINDS",
     "NUMBER",
     "QUIZ",
@@ -67,6 +73,7 @@ __all__ = [
     "SCORING",
     "SECRET",
     "SHARED",
+    "STUDENT",
     "Assignment",
     "ByHand",
     "CheckFacts",
@@ -74,6 +81,8 @@ __all__ = [
     "Course",
     "Dates",
     "Edit",
+    "Formula",
+    "Key",
     "Late",
     "Limits",
     "Mistake",
@@ -87,12 +96,15 @@ __all__ = [
     "Targets",
     "Task",
     "assignment_names",
-    "fault_of_key",
+    "constants",
+    "drawn",
     "find_root",
     "given_files",
     "installed",
     "is_chosen",
+    "is_one_of",
     "is_right",
+    "listing",
     "load_assignment",
     "load_course",
     "load_mistakes",
@@ -101,10 +113,12 @@ __all__ = [
     "mistaken_source",
     "package_modules",
     "package_name",
+    "plain",
     "platform_seconds",
     "points",
     "read_answer",
     "read_assignment",
+    "read_student",
     "refuse_forbidden",
     "requirements",
     "review",

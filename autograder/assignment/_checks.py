@@ -51,7 +51,7 @@ def points(assignment: Assignment) -> tuple[CheckFacts, ...]:
                 checks[check.name] = check
     _refuse_shared(assignment.folder / "hidden" / SHARED)
     for position, question in enumerate(assignment.quiz, start=1):
-        name, title = f"test_quiz[{question.id}]", f"quiz {question.id}: {question.question}"
+        name, title = f"test_quiz[{question.id}]", f"quiz {question.id}: {question.asked()}"
         checks[name] = CheckFacts(
             name, f"0.{position}", 1, QUIZ, QUIZ, title, is_public=False, visibility=assignment.visibility
         )

@@ -1,14 +1,16 @@
 """The quiz: what a question asks for, what an answer says, and whether it is right. The right answers stand in the
-reference only: `QUIZ`, and `ACCEPTED`, patterns of texts that are right, too."""
+reference only (see `_key`)."""
 
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
+from autograder.assignment._draws import Values, filled, read_values
 from autograder.assignment._table import Table
 from autograder.errors import did_you_mean
 
@@ -32,6 +34,7 @@ class Question:
         kind: "choice", "number" or "text".
         tolerance: of a number, relative to the right one.
         units: of a number, what may stand after it, and how many of the first, which is asked for, each is.
+        values: of a number, what each name in braces in the question is drawn from, for each student anew.
     """
 
     id: str
@@ -41,6 +44,11 @@ class Question:
     kind: str = CHOICE
     tolerance: float = 0.0
     units: dict[str, float] = field(default_factory=dict)
+    values: Values = field(default_factory=dict)
+
+    def asked(self, values: Mapping[str, float | str] | None = None) -> str:
+        """What is asked, with these values in it; without them, with the names that stand for them."""
+        return filled(self.question, values or {name: name for name in self.values})
 
     @property
     def wanted(self) -> str:
@@ -65,15 +73,20 @@ def read_question(table: Table) -> Question:
     tolerance = table.number("tolerance") if kind == NUMBER and "tolerance" in table else 0.0
     if tolerance >= 1:
         raise table.fault("tolerance is a part of the right number: below 1", "tolerance")
+    asked = table.text("question")
+    is_drawn = kind == NUMBER and "values" in table
     question = Question(
         id=table.identifier("id"),
-        question=table.text("question"),
+        question=asked,
         options=options,
         reread=table.text("reread"),
         kind=kind,
         tolerance=max(tolerance, ROUNDING),
         units=_units(table) if kind == NUMBER else {},
+        values=read_values(table.table("values"), asked) if is_drawn else {},
     )
+    if is_drawn and "answer" in table:
+        raise table.fault("answer would reach students: the formula stands in the reference, FORMULAS", "answer")
     table.close()
     return question
 

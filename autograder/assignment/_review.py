@@ -1,13 +1,10 @@
 """What can be said of an assignment before anything of it is run: points, numbers, limits, files that nobody reads."""
 
-import ast
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatch
-from typing import Any
 
 from autograder.assignment._checks import SHARED, CheckFacts, points
 from autograder.assignment._course import Course
@@ -15,9 +12,9 @@ from autograder.assignment._facts import Assignment
 from autograder.assignment._fixtures import refuse_fixtures
 from autograder.assignment._forbidden import unknown
 from autograder.assignment._given import refuse_given
+from autograder.assignment._key import Key
 from autograder.assignment._mistakes import load_mistakes, mistaken_source
 from autograder.assignment._packages import missing_note, requirements
-from autograder.assignment._quiz import fault_of_key
 from autograder.errors import AuthoringError
 from autograder.syntax import parse
 
@@ -107,29 +104,22 @@ def _reference(assignment: Assignment) -> Iterator[Remark]:
         module = parse(reference)
     except (SyntaxError, ValueError) as error:
         raise AuthoringError(f"{assignment.solution}: cannot be parsed ({error})") from error
-    answers, accepted = _constant(module, "QUIZ"), _constant(module, "ACCEPTED") or {}
-    for question in assignment.quiz:
-        if answers is not None and (
-            wrong := fault_of_key(question, answers.get(question.id), accepted.get(question.id))
-        ):
-            yield Remark(f"{assignment.solution}: {wrong}")
+    right = Key.read(module)
+    for wrong in right.faults(assignment.quiz, assignment.deliverable):
+        yield Remark(f"{assignment.solution}: {wrong}")
     for name, path in assignment.reference_arrays.items():
         if not path.exists():
             yield Remark(f"{path} is missing: the reference's own {name}, with which the audit grades it")
     for mistake in load_mistakes(assignment):
+        where = f"{assignment.folder / 'mistakes.toml'}: {mistake.name!r}"
         try:
-            parse(mistaken_source(reference, mistake))
+            key = Key.read(parse(mistaken_source(reference, mistake)))
         except SyntaxError as error:
-            yield Remark(f"{assignment.folder / 'mistakes.toml'}: {mistake.name!r} cannot be parsed: {error.msg}")
-
-
-def _constant(module: ast.Module, name: str) -> dict[str, Any] | None:
-    """A dict that a module defines, read without running it; None where there is none."""
-    for node in module.body:
-        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == [name]:
-            with suppress(ValueError, TypeError):
-                return dict(ast.literal_eval(node.value))
-    return None
+            yield Remark(f"{where} cannot be parsed: {error.msg}")
+            continue
+        for question in assignment.quiz if key != right and key.answers is not None else ():
+            if question.values and (wrong := key.fault_of_draw(question, assignment.deliverable)):
+                yield Remark(f"{where}: {wrong}")
 
 
 def _platform(assignment: Assignment, course: Course) -> Iterator[Remark]:

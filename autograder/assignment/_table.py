@@ -121,6 +121,11 @@ class Table:
         for key in self._data:
             yield self._named("table", key), self.table(key)
 
+    def anything(self) -> Iterator[tuple[str, Any]]:
+        """All entries, each under a Python name, whatever it is."""
+        self._known.update(self._data)
+        yield from ((self._named("table", key), value) for key, value in self._data.items())
+
     def choices(self) -> dict[str, str]:
         """All entries, each a text."""
         return {key: self.text(key) for key in self._data}

@@ -28,6 +28,7 @@ from autograder.assignment import (
     mistaken_source,
     points,
 )
+from autograder.audit._draws import copied_answers, drawn_questions, right_answers
 from autograder.audit.reach import Reach
 from autograder.audit.trivial import KINDS, worthless_source
 from autograder.grading import NOT_RUN, Options, grade
@@ -107,6 +108,8 @@ class Audit:
         yield Subject("stub", "starter", stub, frozenset(check.name for check in self.checks))
         for path in self._submissions("correct"):
             yield Subject("variant", path.stem, path.read_text(), frozenset())
+        if drawn_questions(self.assignment):
+            yield from self._drawn()
         for mistake in load_mistakes(self.assignment):
             source, fails, may = mistaken_source(reference, mistake), frozenset(mistake.fails), mistake.may_fail
             select = () if self.whole else reach.of(mistake)
@@ -114,6 +117,15 @@ class Audit:
         yield from self._worthless(reference)
         for path in self._submissions("hostile"):
             yield self._hostile(path)
+
+    def _drawn(self) -> Iterator[Subject]:
+        """Students whose own numbers are in the quiz: it passes on their answers, and not on those of each other."""
+        quiz = tuple(check.name for check in self.checks if check.task == QUIZ)
+        for who, source in right_answers(self.assignment):
+            yield Subject("variant", f"answers of {who}", source, frozenset(), select=quiz)
+        source, wrong = copied_answers(self.assignment)
+        lost = frozenset(f"test_{QUIZ}[{question}]" for question in wrong)
+        yield Subject("mistake", "answers of another student", source, lost, select=quiz)
 
     def _submissions(self, room: str) -> list[Path]:
         folder = find_root(self.assignment.folder.parents[1]) / "tests" / "submissions" / self.assignment.name / room

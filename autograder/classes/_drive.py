@@ -20,7 +20,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from autograder import __version__
-from autograder.assignment import Assignment, find_root, given_files, installed, load_assignment, points
+from autograder.assignment import (
+    STUDENT,
+    Assignment,
+    constants,
+    find_root,
+    given_files,
+    installed,
+    load_assignment,
+    points,
+)
 from autograder.classes._cluster import Cluster
 from autograder.classes._flags import integrity_flags
 from autograder.classes._intake import Handed, read_export
@@ -227,7 +236,8 @@ class _Driver:
         suite = [suite_key(self.assignment), environment(self.assignment), *self._how()]
         listed = []
         for each in handed:
-            key = hashlib.sha256(json.dumps([each.digest(), suite], sort_keys=True).encode()).hexdigest()
+            asked = [each.digest(), suite, *self._students(each)]
+            key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
             self.keys[each.id] = key
             flags = self.store.known_flags(each.id, key)
             listed.append((each, key, self._flags(each) if flags is None else flags))
@@ -239,6 +249,13 @@ class _Driver:
         """What of the options a verdict depends on; of the secret a hash."""
         secret = hashlib.sha256(self.options.secret.encode()).hexdigest() if self.options.secret else ""
         return [self.options.seed, secret, self.options.device, self.options.require]
+
+    def _students(self, handed: Handed) -> tuple[str, ...]:
+        """Who handed it in, where questions are drawn for them; nobody, where they would not know themselves by what
+        they are known by here."""
+        if STUDENT not in constants(self.assignment.quiz) or not any(each.is_known for each in handed.students):
+            return ()
+        return tuple(handle for each in handed.students for handle in each.handles)
 
     def _flags(self, handed: Handed) -> list[str]:
         """Integrity flags of what will be graded, whose source is kept for humans and for `deepgrade similarity`."""
@@ -291,7 +308,7 @@ class _Driver:
         earlier = self._measured(handed)
         select = tuple(line.check for line in earlier.lines if line.outcome.is_pending) if earlier else ()
         folder = recordings(self.out, handed.id, self.keys[handed.id]) if self.record else None
-        options = replace(self.options, select=select, recordings=folder)
+        options = replace(self.options, select=select, recordings=folder, students=self._students(handed))
         root = (self.root or find_root()).resolve()
         return Task(self.assignment.name, root, self.assignment.preload, handed.path.resolve(), options)
 

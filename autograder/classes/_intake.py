@@ -55,6 +55,11 @@ class Student:
         """What the student is known by, and nobody else, in small letters."""
         return tuple(each.casefold() for each in (self.email, self.sid, self.number, self.login) if each)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether by something that the student knows, too: an address, or the school's number."""
+        return bool(self.email or self.sid or "@" in self.login)
+
 
 @dataclass(frozen=True)
 class Handed:

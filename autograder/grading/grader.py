@@ -142,6 +142,7 @@ class Grading:
             device=self.job.device,
             large=self._large(sources, deadline) if self.job.device or self.job.recordings else None,
             kept=Kept(Path(self.job.recordings), self._replays) if self.job.recordings else None,
+            students=tuple(self.job.students),
         )
         plugin = ChecksPlugin(world, self._report, self.job.select)
         watches = watch(deadline, limits.call_seconds)

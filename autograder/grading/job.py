@@ -19,6 +19,7 @@ class Job:
         select: names of checks to run, empty for all.
         device: where checks that need an accelerator run, in torch's words; empty where there is none.
         recordings: folder for what these checks record; with a device, it is replayed, and no submission runs.
+        students: what those who handed it in are known by; empty where nobody knows.
     """
 
     folder: str
@@ -31,6 +32,7 @@ class Job:
     select: tuple[str, ...] = ()
     device: str = ""
     recordings: str = ""
+    students: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
         """One line."""

@@ -19,8 +19,10 @@ from typing import Any
 
 from autograder.assignment import (
     COST_FIGURES,
+    STUDENT,
     Assignment,
     CheckFacts,
+    constants,
     is_chosen,
     load_assignment,
     points,
@@ -38,6 +40,10 @@ from autograder.submission import Submission, collect, lay_out, warm_modules
 __all__ = ["Engine", "Options", "grade"]
 
 NOT_RUN = "The grader did not get to run this check."
+UNKNOWN = (
+    f"Nobody knows here who handed this in: questions whose numbers are drawn were asked of the {STUDENT} that is "
+    "named in the file."
+)
 Progress = Callable[[Line], None]
 
 
@@ -57,6 +63,8 @@ class Options:
             processor, for authors of checks without an accelerator.
         recordings: a folder of this submission's own. Without an accelerator, what checks that need one would time is
             recorded there; with one, that is replayed, and the submission itself never runs.
+        students: what those who handed it in are known by (e-mail addresses, numbers): where a question's values are
+            drawn, only theirs count. Empty where nobody knows.
     """
 
     seed: int | None = None
@@ -68,6 +76,7 @@ class Options:
     select: tuple[str, ...] = ()
     device: str = "cpu"
     recordings: Path | None = None
+    students: tuple[str, ...] = ()
 
 
 def grade(
@@ -184,6 +193,7 @@ class _Grading:
             select=self.options.select,
             device={"rehearsal": "cpu", "cuda": "cuda"}.get(self.options.device, ""),
             recordings=str(self.options.recordings.resolve()) if self.options.recordings else "",
+            students=self.options.students,
         ).to_json()
 
     def _handle(self, event: dict[str, Any]) -> None:
@@ -290,10 +300,16 @@ class _Grading:
             lines=lines,
             reason=reason or None,
             status=status,
-            notes=(*(self.submission.notes if self.submission else ()), *self.notes, *_by_hand(self.assignment)),
+            notes=(*(self.submission.notes if self.submission else ()), *self.notes, *self._remarks()),
             leaderboard=(*self.standings, *rankings(self.assignment, lines)),
             task_titles={task.name: task.title for task in self.assignment.tasks.values()},
         )
+
+    def _remarks(self) -> Iterator[str]:
+        """What holds for every submission."""
+        if STUDENT in constants(self.assignment.quiz) and not self.options.students:
+            yield UNKNOWN
+        yield from _by_hand(self.assignment)
 
 
 def _by_hand(assignment: Assignment) -> Iterator[str]:

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from autograder.assignment import QUIZ, Assignment, CheckFacts, missing_packages, read_assignment
+from autograder.assignment import QUIZ, STUDENT, Assignment, CheckFacts, missing_packages, read_assignment
 from autograder.errors import DeepgradeError, UsageError
 from autograder.local import CANNOT, FAILED, FINE, INTERRUPTED, USAGE, not_installed
 from autograder.local.checks import Ran, public_checks, run_checks
@@ -109,6 +109,8 @@ class Session:
             return INTERRUPTED
         quiz = work.quiz(clock)
         terminal.summary(work, ran.lines, quiz, self.tasks)
+        if QUIZ in self.tasks:
+            terminal.questions("" if STUDENT in quiz else work.student(clock))
         if self.options.report:
             from autograder.local.page import write_page
 

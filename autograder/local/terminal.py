@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from autograder.assignment import QUIZ, Assignment, CheckFacts
+from autograder.assignment import QUIZ, STUDENT, Assignment, CheckFacts, drawn
 from autograder.local.checks import Line, Ran
 from autograder.local.work import Work
 from autograder.results import cause_of
@@ -126,6 +126,18 @@ class Terminal:
         parts = [f"not answered: {', '.join(open_)}"] if open_ else []
         state = "; ".join([*parts, *odd]) or "all answered; whether rightly, grading says"
         return (UNTOUCHED if open_ else WRONG if odd else RIGHT), QUIZ, "", self._more(QUIZ), state
+
+    def questions(self, who: str) -> None:
+        """What is drawn for somebody, in the questions that it stands in; how to see it, where it is nobody."""
+        asked = [question for question in self.assignment.quiz if question.values]
+        if asked and not who:
+            self.say(f"\nPut your e-mail address into {STUDENT}, and this shows the questions with your numbers.")
+            return
+        if asked:
+            self.say(f"\nDrawn for {who}:", "bold")
+        for question in asked:
+            values = drawn(question.values, self.assignment.deliverable, question.id, who)
+            self.say(f"  {question.id}: {question.asked(values)}")
 
     def _more(self, task: str) -> str:
         return f"+{self.hidden[task]:g}" if task in self.hidden else ""

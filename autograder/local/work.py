@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from autograder.assignment import Assignment, read_answer
+from autograder.assignment import ANSWERS, STUDENT, Assignment, constants, read_answer, read_student
 from autograder.checks import Answer, LocalRunner, Raised, skipped_note
 from autograder.checks.runner import AT_IMPORT, advice, importable, no_package
 from autograder.errors import SubmissionError
@@ -64,19 +65,39 @@ class Work:
         return [name for name in self.assignment.tasks[task].functions if name not in self.written]
 
     def quiz(self, clock: Clock) -> dict[str, str]:
-        """What is wrong with the answers to the quiz, by question: nothing, where each is one of the options."""
+        """What is wrong with the answers to the quiz, by question: nothing, where each is one that can be read."""
         if not self.assignment.quiz:
             return {}
-        answer = self.runner(clock).answer(Request("value", "QUIZ"))
-        answers = answer.value if answer.ok and isinstance(answer.value, dict) else {}
-        found = {}
+        answers, found = self._constant(ANSWERS, clock), dict[str, str]()
         for question in self.assignment.quiz:
             try:
-                if read_answer(question, answers.get(question.id)) is None:
+                said = answers.get(question.id) if isinstance(answers, dict) else None
+                if read_answer(question, said) is None:
                     found[question.id] = "not answered"
             except ValueError as error:
                 found[question.id] = str(error)
-        return found
+        return found | self._unnamed(clock)
+
+    def _unnamed(self, clock: Clock) -> dict[str, str]:
+        """What is wrong with who it is by, where something is drawn from that."""
+        if STUDENT not in constants(self.assignment.quiz):
+            return {}
+        try:
+            return {} if self.student(clock) else {STUDENT: "not set, and some numbers are drawn from it"}
+        except ValueError as error:
+            return {STUDENT: str(error)}
+
+    def student(self, clock: Clock) -> str:
+        """Who it is by; empty where it does not say.
+
+        Raises:
+            ValueError: that is nobody; the message says why.
+        """
+        return read_student(self._constant(STUDENT, clock))
+
+    def _constant(self, name: str, clock: Clock) -> Any:
+        answer = self.runner(clock).answer(Request("value", name))
+        return answer.value if answer.ok else None
 
 
 def read_work(path: Path, assignment: Assignment, staging: Path, clock: Clock) -> Work:

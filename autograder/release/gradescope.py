@@ -54,11 +54,23 @@ def main(home: str) -> None:
 def _refused(folder: Path) -> Refusal | None:
     """Whether the course's rate limit is reached; without the platform's metadata nobody is refused."""
     limit = load_course(folder / "source").rate_limit
+    return refusal(metadata, limit) if (metadata := _metadata(folder)) else None
+
+
+def _metadata(folder: Path) -> dict[str, Any]:
+    """What the platform says of a submission; nothing where it says nothing that can be read."""
     try:
         metadata = json.loads((folder / "submission_metadata.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return refusal(metadata, limit) if isinstance(metadata, dict) else None
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def students(metadata: dict[str, Any]) -> tuple[str, ...]:
+    """What those who handed it in are known by: e-mail addresses, and the school's numbers."""
+    users = metadata.get("users")
+    people = [user for user in (users if isinstance(users, list) else []) if isinstance(user, dict)]
+    return tuple(str(user[key]) for key in ("email", "sid") for user in people if user.get(key))
 
 
 def _grade(folder: Path, config: dict[str, Any]) -> Run:
@@ -70,6 +82,7 @@ def _grade(folder: Path, config: dict[str, Any]) -> Run:
         seconds=seconds,
         private=tuple(path for path in private if path.exists()),
         require=config["require"],
+        students=students(_metadata(folder)),
     )
     return grade(config["assignment"], _submitted(folder / "submission"), root=folder / "source", options=options)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from autograder.assignment import Assignment, load_course
+from autograder.assignment import KEYS, QUIZ, STUDENT, Assignment, constants, load_course
 from autograder.errors import AuthoringError
 from autograder.starter._colab import colab_cells
 from autograder.starter._formulas import typeset
@@ -53,6 +53,8 @@ def _cells(source: str, assignment: Assignment) -> Iterator[tuple[str, str, str]
         if position == _first_task(text):
             yield from [("imports", "code", header)] if header else []
             yield from [("quiz", "code", quiz)] if quiz else []
+            if STUDENT in constants(assignment.quiz):
+                yield "check-quiz", "code", TASK_CELL.format(name=assignment.deliverable, task=QUIZ)
         yield f"task-{section.task}" if section.task else f"text-{position}", "markdown", section.text
         if section.task:
             yield f"code-{section.task}", "code", code[section.task]
@@ -92,7 +94,7 @@ def _pieces(source: str, assignment: Assignment) -> tuple[str, str, dict[str, st
 
 
 def _is_quiz(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["QUIZ"]
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in KEYS
 
 
 def _trimmed(lines: list[str]) -> str:

@@ -3,14 +3,17 @@
 import ast
 import textwrap
 from collections.abc import Callable
-from typing import Any
 
-from autograder.assignment import NUMBER, QUIZ, ROUNDING, Assignment, Question, fault_of_key
+from autograder.assignment import KEYS, NUMBER, QUIZ, ROUNDING, STUDENT, Assignment, Key, Question, constants
 from autograder.errors import AuthoringError
 from autograder.starter._markers import Block, solution_blocks
 from autograder.syntax import parse
 
 CHOOSE = 'the letter of your answer, for example "a".'
+DRAWN = (
+    "STUDENT is who you are: your e-mail address, as the platform has it on which you hand in; of a group, that of one "
+    "of you. Some questions have numbers of your own, which `python check.py quiz` shows."
+)
 ANSWER = 'your answer: "a", the letter of an option; 0.25, a number; or "a text".'
 
 
@@ -62,52 +65,43 @@ def _rebuilt(assignment: Assignment, replacement: Callable[[Block, list[str]], l
 
 
 def _check_answers(inside: list[str], block: Block, assignment: Assignment) -> None:
-    """The block stands at module level and is `QUIZ = {...}`, an answer to each of the questions, and perhaps
-    `ACCEPTED = {...}`."""
+    """The block stands at module level and holds the key alone: `QUIZ = {...}`, an answer to each of the questions, and
+    perhaps `ACCEPTED`, `FORMULAS` and `STUDENT`, each once."""
     where = f"{assignment.solution}:{block.begin}: the quiz"
-    answers, accepted = None, dict[str, Any]()
-    if block.indent == 0:
-        match parse("\n".join(inside)).body:
-            case [ast.Assign(targets=[ast.Name(id="QUIZ")], value=ast.Dict() as value)]:
-                answers = _literal(value)
-            case [
-                ast.Assign(targets=[ast.Name(id="QUIZ")], value=ast.Dict() as value),
-                ast.Assign(targets=[ast.Name(id="ACCEPTED")], value=ast.Dict() as patterns),
-            ]:
-                answers, accepted = _literal(value), _literal(patterns) or {}
-    if answers is None:
+    module = parse("\n".join(inside) if block.indent == 0 else "")
+    named = [ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else "" for node in module.body]
+    key = Key.read(module)
+    if key.answers is None or not {*named} <= {*KEYS} or len({*named}) < len(named):
         raise AuthoringError(f'{where} must be QUIZ = {{"q1": "a", ...}} at module level, and nothing else')
-    if list(answers) != (asked := [question.id for question in assignment.quiz]):
-        raise AuthoringError(f"{where} answers {list(answers)}, but assignment.toml asks {asked}")
-    for question in assignment.quiz:
-        if wrong := fault_of_key(question, answers[question.id], accepted.get(question.id)):
-            raise AuthoringError(f"{where}: {wrong}")
-
-
-def _literal(node: ast.Dict) -> dict[str, Any] | None:
-    try:
-        return dict(ast.literal_eval(node))
-    except (ValueError, TypeError):
-        return None
+    if list(key.answers) != (asked := [question.id for question in assignment.quiz]):
+        raise AuthoringError(f"{where} answers {list(key.answers)}, but assignment.toml asks {asked}")
+    for wrong in key.faults(assignment.quiz, assignment.deliverable):
+        raise AuthoringError(f"{where}: {wrong}")
 
 
 def _unanswered(questions: tuple[Question, ...]) -> list[str]:
     """The questions as comments, and a dict with None for every answer."""
     how = CHOOSE if all(question.options for question in questions) else ANSWER
     lines = [f"# The quiz: replace each None by {how}"]
+    student = [f"{STUDENT} = None"] if STUDENT in constants(questions) else []
+    if student:
+        lines += _comment("", DRAWN)
     for question in questions:
-        lines += ["#", *_comment(f"{question.id}: ", question.question)]
+        lines += ["#", *_comment(f"{question.id}: ", question.asked())]
         for letter, option in question.options.items():
             lines += _comment(f"    {letter}: ", option)
         if not question.options:
             lines += _comment("    ", f"({_wanted(question)})")
-    return [*lines, "QUIZ = {", *(f'    "{question.id}": None,' for question in questions), "}"]
+    return [*lines, *student, "QUIZ = {", *(f'    "{question.id}": None,' for question in questions), "}"]
 
 
 def _wanted(question: Question) -> str:
+    told = question.wanted
     if question.kind == NUMBER and question.tolerance > ROUNDING:
-        return f"{question.wanted}, right within {100 * question.tolerance:g} %"
-    return question.wanted
+        told = f"{told}, right within {100 * question.tolerance:g} %"
+    names = list(question.values)
+    listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
+    return f"{told}; {'a number is' if len(names) == 1 else 'numbers are'} drawn for you as {listed}" if names else told
 
 
 def _comment(lead: str, text: str) -> list[str]:

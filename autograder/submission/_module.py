@@ -5,7 +5,7 @@ import io
 import re
 import tokenize
 
-from autograder.assignment import Assignment
+from autograder.assignment import Assignment, constants
 from autograder.errors import SubmissionError
 from autograder.submission._causes import cause
 from autograder.submission._files import shown
@@ -50,7 +50,7 @@ def needed_text(text: str, assignment: Assignment) -> str:
         found = [statement(node, result.lines, 0) for node in result.nodes]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
-    kept, lines = needed(found, (*assignment.public_names, "QUIZ")), list[str]()
+    kept, lines = needed(found, (*assignment.public_names, *constants(assignment.quiz))), list[str]()
     for each, keep in zip(found, kept, strict=True):
         if keep:
             put_at(lines, each.line, each.text)

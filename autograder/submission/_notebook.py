@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from autograder.assignment import Assignment
+from autograder.assignment import Assignment, constants
 from autograder.errors import SubmissionError, did_you_mean
 from autograder.submission._files import shown
 from autograder.submission._ipynb import Cell, cells_of
@@ -65,7 +65,7 @@ def module_of(data: bytes, name: str, assignment: Assignment) -> tuple[str, tupl
     found = found_in(cells)
     own = assignment.deliverable  # what a cell wrote to a file of that name, and the next imported, is here already
     found.statements = [each for each in found.statements if each.source != own]
-    wanted = (*assignment.public_names, "QUIZ")
+    wanted = (*assignment.public_names, *constants(assignment.quiz))
     kept = _with_spare(found, wanted)
     is_needed = needed(kept, wanted)
     bound = frozenset[str]().union(*(each.binds for each, keep in zip(kept, is_needed, strict=True) if keep))

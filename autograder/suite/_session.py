@@ -11,6 +11,7 @@ import pytest
 
 from autograder.assignment import SHARED, Assignment
 from autograder.errors import GraderError
+from autograder.suite._quiz import Quiz
 from autograder.suite.plugin import ChecksPlugin
 from autograder.suite.world import Case
 
@@ -47,7 +48,7 @@ def run_pytest(
     here = str(root)
     where = ["-c", os.devnull, "--rootdir", here, "--confcutdir", here, *chosen]  # else all folders above are listed
     with _sharing({str(Path(file).parent) for file in files if Path(file).with_name(SHARED).exists()}):
-        code = pytest.main([*PYTEST_OPTIONS, *where, *files], plugins=[plugin, *more])
+        code = pytest.main([*PYTEST_OPTIONS, *where, *files], plugins=[plugin, Quiz(plugin.world), *more])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         raise GraderError(f"pytest could not run the checks ({pytest.ExitCode(code).name.lower()}): {plugin.problems}")
 

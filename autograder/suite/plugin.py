@@ -173,12 +173,6 @@ class ChecksPlugin:
         for item in items:
             self.counts[check_name(item)] = self.counts.get(check_name(item), 0) + 1
 
-    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One quiz check a question."""
-        if "quiz_question" in metafunc.fixturenames:
-            ids = [question.id for question in self.world.assignment.quiz]
-            metafunc.parametrize("quiz_question", self.world.assignment.quiz, ids=ids)
-
     # Outcomes --------------------------------------------------------------------------------------------------
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

@@ -14,7 +14,7 @@ from autograder.proof.prover import Prover
 
 UNDIAGNOSED = frozenset(  # rungs that no known mistake ends on
     ("stub", "missing", "timeout", "memory", "disk", "exit", "signal", "garbled", "forbidden", "slow", "cost")
-) | {"unproven"}
+) | {"unproven", "identity"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class World:
         device: where checks that need an accelerator run; empty where there is none.
         large: as `student`, for calls at an accelerator's sizes; None where checks that need one are deferred.
         kept: recordings of these checks, to be made here or to be replayed.
+        students: what those who handed it in are known by; empty where nobody knows.
     """
 
     assignment: Assignment
@@ -87,3 +88,4 @@ class World:
     device: str = ""
     large: Callable[[], Runner] | None = None
     kept: Kept | None = None
+    students: tuple[str, ...] = ()
