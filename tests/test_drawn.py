@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -334,12 +334,6 @@ def test_at_home_the_questions_have_the_students_own_numbers(course: Path, tmp_p
 # What is graded ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
-
-
 @pytest.fixture
 def graded(engine: Engine, course: Path, tmp_path: Path) -> Callable[..., Run]:
     def run(source: str, *students: str) -> Run:
@@ -403,6 +397,7 @@ def test_a_known_mistake_is_recognised_whatever_was_drawn(graded: Callable[..., 
     assert line_of(run, "test_quiz[q3]").outcome is Outcome.PASSED
 
 
+@pytest.mark.usefixtures("shared_engine")
 def test_the_audit_tries_answers_of_several_students_and_copied_ones(course: Path) -> None:
     verdicts = audit("renamed", course).run(select="answers of")
     assert [(verdict.subject.kind, verdict.problems) for verdict in verdicts] == [

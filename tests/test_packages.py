@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -95,12 +95,6 @@ def test_the_bundle_is_a_course_that_allows_them(assignment: Assignment, tmp_pat
         (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "source" / name).write_bytes(data)
     assert load_assignment("mini", tmp_path / "source").packages == ("PyYAML>=6",)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as running:
-        yield running
 
 
 def test_a_submission_imports_them_and_no_others(engine: Engine, assignment: Assignment, tmp_path: Path) -> None:
