@@ -12,6 +12,8 @@ PYTEST := $(PY) -m pytest
 PYTEST_ARGS ?= -n auto --dist worksteal
 
 export OMP_NUM_THREADS ?= 1
+# One worker more than processors, since some tests wait.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
 .PHONY: help grade test fuzz check lint audit release starter docs site bench gpu-test clean
