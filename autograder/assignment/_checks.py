@@ -8,8 +8,8 @@ from typing import Any
 
 from autograder.assignment._course import VISIBILITIES
 from autograder.assignment._facts import QUIZ, Assignment
+from autograder.assignment._source import parsed
 from autograder.errors import AuthoringError, did_you_mean
-from autograder.syntax import parse
 
 KINDS = ("agreement", "property", "dtype", "cost", "race", "quiz")
 SHARED = "shared.py"  # what hidden checks import from each other stands there, in their folder
@@ -65,22 +65,15 @@ def is_chosen(check: str, only: Collection[str]) -> bool:
 
 def _refuse_shared(file: Path) -> None:
     """Refuse checks where none is looked for."""
-    for node in _body(file) if file.exists() else ():
+    for node in parsed(file).body if file.exists() else ():
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
             raise AuthoringError(
                 f"{file}:{node.lineno}: {node.name} would not run: files of checks are called test_*.py"
             )
 
 
-def _body(file: Path) -> list[ast.stmt]:
-    try:
-        return parse(file.read_bytes(), filename=str(file)).body
-    except (SyntaxError, ValueError) as error:
-        raise AuthoringError(f"{file}: cannot be parsed ({error})") from error
-
-
 def _checks_in(file: Path, assignment: Assignment, *, is_public: bool) -> Iterator[CheckFacts]:
-    for node in _body(file):
+    for node in parsed(file).body:
         if isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
             raise AuthoringError(f"{file}:{node.lineno}: checks are functions; {node.name} is a class")
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):

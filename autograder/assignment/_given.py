@@ -11,8 +11,8 @@ from pathlib import Path
 
 from autograder.assignment._facts import Assignment
 from autograder.assignment._packages import package_modules
+from autograder.assignment._source import parsed
 from autograder.errors import AuthoringError
-from autograder.syntax import parse
 
 GIVEN, DATA = "given", "data"
 MOST = 64 << 20  # bytes of all of it: it is copied for each submission
@@ -46,11 +46,7 @@ def refuse_given(assignment: Assignment) -> None:
     files = given_files(assignment)
     for path in (path for name, path in files.items() if "/" not in name):
         _refuse_name(path, assignment)
-        try:
-            tree = parse(path.read_bytes())
-        except (SyntaxError, ValueError) as error:
-            raise AuthoringError(f"{path}: cannot be parsed ({error})") from error
-        if own := {*imported(tree)} & assignment.solutions.keys():
+        if own := {*imported(parsed(path))} & assignment.solutions.keys():
             raise AuthoringError(f"{path} imports {min(own)}, which is what students write")
     if (size := sum(path.stat().st_size for path in files.values())) > MOST:
         raise AuthoringError(

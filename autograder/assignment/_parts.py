@@ -8,8 +8,8 @@ from pathlib import Path
 
 from autograder.assignment._facts import Assignment
 from autograder.assignment._given import TAKEN, given_files, imported
+from autograder.assignment._source import parsed
 from autograder.errors import AuthoringError, did_you_mean
-from autograder.syntax import parse
 
 
 def reference_texts(assignment: Assignment) -> dict[str, str]:
@@ -42,7 +42,7 @@ def refuse_parts(assignment: Assignment) -> None:
             told = f"parts: there is another module {name!r}, {owner}: call the part something else"
             raise AuthoringError(f"{assignment.folder / 'assignment.toml'}: {told}")
     helpers = assignment.folder / "helpers.py"
-    if helpers.exists() and (found := {*imported(_parsed(helpers))}.intersection(assignment.solutions)):
+    if helpers.exists() and (found := {*imported(parsed(helpers))}.intersection(assignment.solutions)):
         raise AuthoringError(f"{helpers} imports {min(found)}, which students write: helpers are given their module")
     if assignment.solution.exists():
         _refuse_reference(assignment)
@@ -64,7 +64,7 @@ def _refuse_reference(assignment: Assignment) -> None:
     for name, path in assignment.solutions.items():
         if not path.exists():
             raise AuthoringError(f"{path} is missing: the reference of the part {name}")
-    trees = {name: _parsed(path) for name, path in assignment.solutions.items()}
+    trees = {name: parsed(path) for name, path in assignment.solutions.items()}
     uses = {name: [each for each in dict.fromkeys(imported(tree)) if each in trees] for name, tree in trees.items()}
     for part in assignment.parts:
         if assignment.deliverable in uses[part]:
@@ -90,13 +90,6 @@ def _way(start: str, end: str, uses: dict[str, list[str]]) -> list[str]:
             return way
         ways += [[*way, each] for each in uses[way[-1]] if each not in way[1:]]
     return []
-
-
-def _parsed(path: Path) -> ast.Module:
-    try:
-        return parse(path.read_bytes(), filename=str(path))
-    except (SyntaxError, ValueError) as error:
-        raise AuthoringError(f"{path}: cannot be parsed ({error})") from error
 
 
 def _bound(node: ast.stmt) -> Iterator[str]:
