@@ -1,21 +1,38 @@
 """The checks of an assignment on its own reference, or on given modules, in this process, with nothing between: what
-isolation is measured against. Costs and races are left out: they are proven in a sandbox or not at all."""
+isolation is measured against. Costs and races are left out: they are proven in a sandbox or not at all. What else is
+replayed, the networks that a submission builds, is replayed here, as on a student's own machine."""
 
 import importlib
 import sys
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 
 from autograder.assignment import Assignment, load_assignment
 from autograder.checks import Diagnosis, LocalRunner, module_from_source
+from autograder.proof.prover import Prover
+from autograder.proof.replayer import Replayer
 from autograder.sandbox.poison import poison
 from autograder.suite import check_files, run_pytest
 from autograder.suite.plugin import ChecksPlugin
 from autograder.suite.world import Case, World
 from benchmarks.sandboxed import comparable
+
+
+class Here(Prover):
+    """Replays in this process."""
+
+    def __init__(self) -> None:
+        self.replayer = Replayer()
+
+    def _ask(self, what: dict[str, Any]) -> Any:
+        return getattr(self.replayer, what["do"])(what)
+
+    def close(self) -> None:
+        """Nothing to end."""
 
 
 def main(name: str, *words: str) -> int:
@@ -53,6 +70,7 @@ def checked(assignment: Assignment, helpers: ModuleType | None, file: Path, bad:
         deadline=time.monotonic() + 600,
         source=file,
         diagnosis=Diagnosis(assignment, helpers),
+        prover=Here,
     )
 
     def report(check: str, case: Case, cases: int) -> None:
