@@ -23,7 +23,8 @@ LEAST_SECONDS = 0.1  # for a call
 @dataclass
 class BoxedRunner:
     """The submission in workers of its own, one for each set of things that must be absent, started at the first
-    request that needs it and ended with the check.
+    request that needs it. It serves the checks of one task, and imports the submission anew for each: in the worker
+    that is there as long as all that it answered was right and it left nothing behind, else in a fresh one.
 
     Attributes:
         sandbox: where workers come from.
@@ -32,6 +33,7 @@ class BoxedRunner:
         late: steps that already ran out of time in this run, by name; shared by all checks.
         deadline: of the run, on the monotonic clock; no call goes on after it.
         spent: seconds that all answers took together; a check may take `CHECK_CALLS` times the limit of a call.
+        is_reused: whether a worker answered in this check that had answered in another.
     """
 
     sandbox: Sandbox
@@ -41,7 +43,10 @@ class BoxedRunner:
     deadline: float = math.inf
     output: str = ""
     spent: float = 0.0
+    is_reused: bool = False
     _workers: dict[tuple[str, ...], Worker] = field(default_factory=dict)
+    _idle: dict[tuple[str, ...], Worker] = field(default_factory=dict)
+    _unfit: set[tuple[str, ...]] = field(default_factory=set)
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def answer(self, request: Request) -> Answer:
@@ -60,7 +65,7 @@ class BoxedRunner:
 
         Without any of torch a module that keeps constant tensors could not be imported: there torch goes after it.
         """
-        if absent in self._workers:
+        if absent in self._workers or self._imported_again(absent):
             return None
         answer = self.imported(absent, absent)
         if TORCH in absent and _wants_torch(answer):
@@ -77,7 +82,34 @@ class BoxedRunner:
             self._workers[absent] = worker
         else:
             worker.close()
+        if absent != before or not _is_whole(answer):
+            self._unfit.add(absent)
         return answer
+
+    def _imported_again(self, absent: tuple[str, ...]) -> bool:
+        """Whether a worker of the check before goes on, with the submission as a fresh import leaves it."""
+        if (worker := self._idle.pop(absent, None)) is None:
+            return False
+        try:
+            answer = Answer.from_reply(worker.request({"import": None, "absent": []}, self.limits.call_seconds))
+        except WorkerLost:
+            return False
+        if not _is_whole(answer):
+            worker.close()
+            return False
+        self._workers[absent], self.is_reused = worker, True
+        return True
+
+    def go_on(self, passed: bool) -> None:
+        """The check is over, and another of its task comes next: only what passed leaves its workers to it."""
+        self._idle = {}
+        for absent, worker in self._workers.items():
+            if passed and absent not in self._unfit and worker.is_as_new():
+                self._idle[absent] = worker
+            else:
+                worker.close()
+            self._print(worker)
+        self._workers, self.spent, self.is_reused = {}, 0.0, False
 
     def _end(self, absent: tuple[str, ...]) -> None:
         if worker := self._workers.pop(absent, None):
@@ -105,8 +137,13 @@ class BoxedRunner:
     def close(self) -> None:
         """End the workers, and keep what was printed."""
         self._stack.close()
-        self.output += "".join(worker.output.decode("utf-8", "replace") for worker in self._workers.values())
-        self._workers.clear()
+        for worker in self._workers.values():
+            self._print(worker)
+        self._workers, self._idle = {}, {}
+
+    def _print(self, worker: Worker) -> None:
+        self.output += worker.output.decode("utf-8", "replace")
+        worker.output.clear()
 
     def __enter__(self) -> "BoxedRunner":
         return self
@@ -126,6 +163,11 @@ def imported(runner: BoxedRunner) -> tuple[Answer | None, list[Answer]]:
         return answer, []
     failed = answer.value if isinstance(answer.value, list) else []
     return None, [Answer(raised=Raised.from_wire(each)) for each in failed[:MAX_FAILED]]
+
+
+def _is_whole(answer: Answer) -> bool:
+    """Whether an import ran to its end, by its own account."""
+    return answer.ok and isinstance(answer.value, list) and not answer.value
 
 
 def _wants_torch(answer: Answer) -> bool:

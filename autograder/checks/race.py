@@ -166,6 +166,7 @@ class Race:
             Inconclusive: the reference's own times do not agree with each other.
         """
         self.name, self.call = name, self.proofs.of(asking, tol).call
+        self.proofs.agrees.student.runner.close()  # no submission runs while the clock does
         for _ in range(WARM_UP):
             self._pair()
         run_stages(self.times, lambda: self.times.add(*self._pair()), self._prepare)

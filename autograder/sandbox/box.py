@@ -27,6 +27,7 @@ from autograder.sandbox.zygote import main
 
 OUTPUT_CAP = 64 << 10
 WATCH_SECONDS = 0.05
+KEPT_SHARE = 0.25  # of what a worker may allocate; one that holds on to more goes on to no other check
 CHUNKS = 16  # of output taken at a time: a worker that floods must not keep us from looking at the clock
 
 
@@ -190,6 +191,19 @@ class Worker:
             raise WorkerLost("memory", f"used more than {self.limits.memory_mb} MiB of memory")
         if watch.too_much_disk(self.folder, pids):
             raise WorkerLost("disk", f"wrote more than {watch.CELL_MB} MiB or {watch.CELL_FILES} files")
+
+    def is_as_new(self) -> bool:
+        """Whether nothing stays behind of what it did, as far as can be seen from outside: no file, no further thread,
+        hardly any memory. What may start processes is never asked."""
+        if not self._open or self.sandbox.confinement.processes:
+            return False
+        try:
+            left = [entry for entry in os.listdir(self.folder) if not (self.folder / entry).is_symlink()]
+            threads = len(os.listdir(f"/proc/{self.pid}/task"))
+        except OSError:
+            return False
+        room = self.limits.memory_mb << 20
+        return not left and threads == 1 and watch.memory([self.pid]) < self.sandbox.born + room * KEPT_SHARE
 
     def lost(self) -> WorkerLost:
         """How a worker that hung up came to its end."""

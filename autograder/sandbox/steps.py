@@ -91,7 +91,7 @@ def perform(submission: Submission, request: Request) -> dict[str, Any]:
         `{"value": what the step gives, "mutated": positions and keywords of the arguments that were written into}`,
         and the `recording` of what it did, where `options["record"]` says after how many operations to stop.
     """
-    _seed(request.options.get("seed", 0))
+    seed(request.options.get("seed", 0))
     args, kwargs = _made(list(request.args)), _made(request.kwargs)
     before = [_snapshot(item) for item in (*args, *kwargs.values())]
     step, more = STEPS[request.step], {}
@@ -112,11 +112,11 @@ def recorded_inputs(args: Any, kwargs: Any, options: dict[str, Any]) -> list[tor
     return [item for item in arrays_in([args, kwargs, options.get("state")]) if isinstance(item, torch.Tensor)]
 
 
-def _seed(seed: int) -> None:
+def seed(number: int) -> None:
     """Global generators, which nothing should read, at least repeat."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed formats a stack trace for devices that are not there
+    random.seed(number)
+    np.random.seed(number % 2**32)
+    torch.default_generator.manual_seed(number)  # torch.manual_seed formats a stack trace for devices that are absent
 
 
 def _made(value: Any) -> Any:

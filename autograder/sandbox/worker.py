@@ -3,6 +3,7 @@
 It knows a reading and a writing descriptor, the submission's path, and whatever it was last sent; nothing else.
 """
 
+import functools
 import marshal
 import os
 import sys
@@ -23,7 +24,7 @@ from autograder.sandbox.names import own_builtins
 from autograder.sandbox.onward import compile_source, run_on
 from autograder.sandbox.parts import Parts, kept_code
 from autograder.sandbox.recorder import RecordingError
-from autograder.sandbox.steps import ContractError, Request, Submission, perform
+from autograder.sandbox.steps import ContractError, Request, Submission, perform, seed
 
 MAX_MESSAGE = 600
 MAX_FAILED = 5  # statements of an import that are told of
@@ -61,8 +62,13 @@ class Sources:
 def load_module(name: str, path: Path, data: bytes | None = None) -> ModuleType:
     """Execute a source file, or `data` in its stead, as module `name`."""
     module = _registered(name, path)
-    exec(compile_source(path, path.read_bytes() if data is None else data), module.__dict__)
+    exec(_code(path) if data is None else compile_source(path, data), module.__dict__)
     return module
+
+
+@functools.cache
+def _code(path: Path) -> types.CodeType:
+    return compile_source(path, path.read_bytes())
 
 
 def _registered(name: str, path: Path) -> ModuleType:
@@ -75,8 +81,11 @@ def _registered(name: str, path: Path) -> ModuleType:
 
 def load_submission(sources: Sources, text: str | None = None) -> Submission:
     """Import the helpers and as much of the submission as runs, or `text` in its stead. Its folder, in which the
-    assignment's own modules lie too, comes last on the path, so that it shadows nothing."""
-    sys.path.append(str(sources.path.parent))
+    assignment's own modules lie too, comes last on the path, so that it shadows nothing. May be done again, for another
+    check: then all is executed anew."""
+    if (folder := str(sources.path.parent)) not in sys.path:
+        sys.path.append(folder)
+    seed(0)
     own = own_builtins(BUILTINS) if BUILTINS or sources.own_builtins else None
     parts = Parts(sources.path.parent, sources.parts, own)
     if sources.parts:
@@ -95,13 +104,14 @@ def serve(reading: int, writing: int, sources: Sources, reply_bytes: int) -> Non
     """Import the submission, then answer one request after another. Every reply is a value or an error, both plain."""
     welcome()
     state: Submission | None = None
-    ground, path = Ground.found(), str(sources.path)
+    born, path = Ground.found(), str(sources.path)
+    ground = born
     while True:
         tree = read_frame(reading)
         if tree is None:
             return
         try:
-            with ground.level():
+            with (born if "import" in tree else ground).level():
                 if "import" in tree:
                     state = load_submission(sources, tree["import"])
                     make_absent(tree.get("absent", ()))

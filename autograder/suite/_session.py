@@ -47,8 +47,9 @@ def run_pytest(
     chosen = ["-k", " or ".join(matching)] if matching else []
     here = str(root)
     where = ["-c", os.devnull, "--rootdir", here, "--confcutdir", here, *chosen]  # else all folders above are listed
+    plugins = [plugin, plugin.answering, Quiz(plugin.world), *more]
     with _sharing({str(Path(file).parent) for file in files if Path(file).with_name(SHARED).exists()}):
-        code = pytest.main([*PYTEST_OPTIONS, *where, *files], plugins=[plugin, Quiz(plugin.world), *more])
+        code = pytest.main([*PYTEST_OPTIONS, *where, *files], plugins=plugins)
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         raise GraderError(f"pytest could not run the checks ({pytest.ExitCode(code).name.lower()}): {plugin.problems}")
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from autograder.assignment import QUIZ, Costs, Mistake, Targets, is_chosen
-from autograder.checks import Agrees, Answer, CheckFailed, Door, Draw, Expect, KeepsDtype, Runner
+from autograder.checks import Agrees, Answer, CheckFailed, Door, Draw, Expect, KeepsDtype
 from autograder.checks.blame import blame
 from autograder.checks.cost import Cost
 from autograder.checks.failure import Deferred
@@ -24,6 +24,7 @@ from autograder.checks.race import GpuRace, Inconclusive, Race, Times
 from autograder.errors import GraderError
 from autograder.proof.prover import Prover
 from autograder.sandbox.steps import Request
+from autograder.suite._answering import Answering, function_of, needs_device
 from autograder.suite._handed import handed_arrays
 from autograder.suite._told import UNUSABLE, told
 from autograder.suite.world import UNDIAGNOSED, Blocked, Case, World
@@ -40,7 +41,7 @@ class ChecksPlugin:
         self.counts: dict[str, int] = {}
         self.hopeless: set[str] = set()
         self.problems: dict[str, str] = {}
-        self.runner: Runner | None = None
+        self.answering = Answering(world)
         self.prover_of_check: Prover | None = None
         self.diagnosed: set[str] = set()
         self.earlier: list[tuple[Request, Answer]] = []
@@ -55,12 +56,11 @@ class ChecksPlugin:
 
     @pytest.fixture
     def student(self, draw: Draw, request: pytest.FixtureRequest) -> Door:
-        """The submission. The cases of one check share a worker; no two checks do."""
+        """The submission. The cases of one check share an import of it; no two checks do."""
         world = self.world
-        if self.runner is None:
-            self.runner = world.large() if world.large and _needs_device(request.node) else world.student()
+        runner = self.answering.runner(needs_device(request.node))
         task, check = _task(request.node), check_name(request.node)
-        door = Door(world.assignment, self.runner, world.student_module, draw, world.source, task=task, check=check)
+        door = Door(world.assignment, runner, world.student_module, draw, world.source, task=task, check=check)
         door.earlier = self.earlier
         request.node.stash[DOOR] = door
         return door
@@ -181,22 +181,20 @@ class ChecksPlugin:
             raise Blocked("The time for this submission ran out before this check could start.")
         if check_name(item) in self.hopeless:
             raise CheckFailed("Not run: an earlier case of this check did not return in time.", rung="timeout")
-        if _needs_device(item) and self.world.large is None:
+        if needs_device(item) and self.world.large is None:
             raise Deferred(NO_DEVICE)
         for function in _layers(item):
             for name in ("__score__", "__leaderboard_value__"):
                 function.__dict__.pop(name, None)
 
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """Worker and replayer end with the last case of their check."""
-        if nextitem is not None and _function_of(nextitem) == _function_of(item):
-            return
-        if self.runner is not None:
-            self.runner.close()
-        if self.prover_of_check is not None:
+        """The replayer ends with the last case of its check, or with a case that is run again."""
+        is_last = nextitem is None or function_of(nextitem) != function_of(item)
+        if self.prover_of_check is not None and (is_last or self.answering.is_doubtful):
             self.prover_of_check.close()
-        self.runner = self.prover_of_check = None
-        self.earlier = []
+            self.prover_of_check = None
+        if is_last and not self.answering.is_doubtful:
+            self.earlier = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
@@ -204,7 +202,8 @@ class ChecksPlugin:
         which would print every tensor of every frame: seconds that nobody reads."""
         if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
             error = None if call.excinfo is None else call.excinfo.value
-            self._record(item, error, call.duration)
+            if not self.answering.doubts(error):
+                self._record(item, error, call.duration)
         if call.excinfo is None or call.when == "collect":
             return None
         said, times = call.excinfo.typename, (call.duration, call.start, call.stop)
@@ -218,6 +217,7 @@ class ChecksPlugin:
             case = {"outcome": "fault", "message": str(fault)}
         if case.get("rung") == "timeout":
             self.hopeless.add(name)
+        self.answering.is_right &= case["outcome"] == "passed"
         case["figures"] = _figures(item)
         self.report(name, Case(id=_case_of(item), duration=duration, **case), self.counts.get(name, 1))
 
@@ -341,17 +341,9 @@ def _task(item: pytest.Item) -> str | None:
     return None if marker is None or marker.kwargs.get("kind") == "dtype" else str(marker.args[0])
 
 
-def _needs_device(item: pytest.Item) -> bool:
-    return item.get_closest_marker("gpu") is not None
-
-
 def _is_public(item: pytest.Item) -> bool:
     """Whether students have the check, and what it expects, in their hands."""
     return item.path.parent.name == "public"
-
-
-def _function_of(item: pytest.Item) -> str:
-    return item.nodeid.partition("[")[0]
 
 
 def _function(item: pytest.Item) -> Any:
