@@ -249,7 +249,7 @@ class _Driver:
     def _how(self) -> list[str | int | None]:
         """What of the options a verdict depends on; of the secret a hash."""
         secret = hashlib.sha256(self.options.secret.encode()).hexdigest() if self.options.secret else ""
-        return [self.options.seed, secret, self.options.device, self.options.require]
+        return [self.options.seed, secret, self.options.device, self.options.require, *sorted(self.options.select)]
 
     def _students(self, handed: Handed) -> tuple[str, ...]:
         """Who handed it in, where questions are drawn for them; nobody, where they would not know themselves by what
@@ -309,9 +309,11 @@ class _Driver:
 
     def _task(self, handed: Handed) -> Task:
         earlier = self._measured(handed)
-        select = tuple(line.check for line in earlier.lines if line.outcome.is_pending) if earlier else ()
+        pending = tuple(line.check for line in earlier.lines if line.outcome.is_pending) if earlier else ()
         folder = recordings(self.out, handed.id, self.keys[handed.id]) if self.record else None
-        options = replace(self.options, select=select, recordings=folder, students=self._students(handed))
+        options = replace(
+            self.options, select=pending or self.options.select, recordings=folder, students=self._students(handed)
+        )
         root = (self.root or find_root()).resolve()
         return Task(self.assignment.name, root, self.assignment.preload, handed.path.resolve(), options)
 

@@ -13,6 +13,7 @@ from autograder.assignment import load_assignment
 from autograder.classes import PAGES, Ended, Store, grade_class, page_name, suite_key
 from autograder.errors import UsageError
 from autograder.grading import Options
+from autograder.results import Outcome
 from tests.classes.conftest import COURSE, Graded
 from tests.made_class import write_gradescope
 
@@ -98,6 +99,17 @@ def test_another_seed_is_another_verdict_and_the_first_one_is_kept(copied: Grade
     seeded = Options(seed=5)
     assert grade_class("mini", few, copied.out, root=COURSE, options=seeded).graded == 2
     assert grade_class("mini", few, copied.out, root=COURSE, options=seeded).graded == 0
+
+
+def test_only_the_checks_that_are_asked_for_are_run_and_that_is_a_verdict_of_its_own(copied: Graded) -> None:
+    few = write_gradescope(copied.made[:1], copied.export.parent / "few")
+    chosen = Options(select=("test_double",))
+    (grade,) = grade_class("mini", few, copied.out, root=COURSE, options=chosen).grades
+    with Store(copied.out) as store:
+        run = store.run(grade.id)
+    assert run is not None
+    assert {line.check for line in run.lines if line.outcome is not Outcome.BLOCKED} == {"test_double"}
+    assert grade_class("mini", few, copied.out, root=COURSE, options=chosen).graded == 0
 
 
 def test_only_what_is_named_is_repeated(copied: Graded) -> None:
