@@ -38,7 +38,7 @@ from autograder.classes._pool import STAYS, Pool, Task, ended
 from autograder.classes._store import Grade, Store
 from autograder.classes._threads import Threads
 from autograder.errors import GraderError, SubmissionError, UsageError, did_you_mean
-from autograder.grading import Options, kept_checks
+from autograder.grading import Options, class_seed, kept_checks
 from autograder.plain import write_whole
 from autograder.results import Line, Outcome, Run, merged
 from autograder.results.page import page
@@ -218,7 +218,7 @@ def alone(out: Path) -> Iterator[None]:
 
 @dataclass
 class _Driver:
-    """One run over a class."""
+    """One run over a class; all submissions of an export share its seed."""
 
     assignment: Assignment
     root: Path | None
@@ -227,6 +227,7 @@ class _Driver:
     options: Options
     record: bool = False
     keys: dict[str, str] = field(default_factory=dict)
+    seed: int = 0
     done: int = 0
 
     def begin(self, handed: Sequence[Handed], export: Path) -> None:
@@ -235,9 +236,10 @@ class _Driver:
         if known not in (None, self.assignment.name):
             raise UsageError(f"{self.out} holds a class of {known}", help="Give each assignment a folder of its own.")
         suite = [suite_key(self.assignment), environment(self.assignment), *self._how()]
-        listed = []
+        listed, digests = [], {each.id: each.digest() for each in handed}
+        self.seed = class_seed(digests.values(), self.options, self.assignment)
         for each in handed:
-            asked = [each.digest(), suite, *self._students(each)]
+            asked = [digests[each.id], suite, *self._students(each)]
             key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
             self.keys[each.id] = key
             flags = self.store.known_flags(each.id, key)
@@ -312,7 +314,11 @@ class _Driver:
         pending = tuple(line.check for line in earlier.lines if line.outcome.is_pending) if earlier else ()
         folder = recordings(self.out, handed.id, self.keys[handed.id]) if self.record else None
         options = replace(
-            self.options, select=pending or self.options.select, recordings=folder, students=self._students(handed)
+            self.options,
+            seed=earlier.seed if earlier else self.seed,  # a part is measured as the whole was
+            select=pending or self.options.select,
+            recordings=folder,
+            students=self._students(handed),
         )
         root = (self.root or find_root()).resolve()
         return Task(self.assignment.name, root, self.assignment.preload, handed.path.resolve(), options)

@@ -11,6 +11,6 @@ here imports torch before it forks.
 
 from autograder.grading.engine import Engine
 from autograder.grading.kept import kept_checks
-from autograder.grading.run import NOT_RUN, Options, grade, run_seed
+from autograder.grading.run import NOT_RUN, Options, class_seed, grade, run_seed
 
-__all__ = ["NOT_RUN", "Engine", "Options", "grade", "kept_checks", "run_seed"]
+__all__ = ["NOT_RUN", "Engine", "Options", "class_seed", "grade", "kept_checks", "run_seed"]

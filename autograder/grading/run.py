@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -339,6 +339,12 @@ def run_seed(digest: str, options: Options, assignment: Assignment) -> int:
     secret = options.secret or suite_digest(assignment)
     mac = hmac.new(secret.encode(), digest.encode(), hashlib.sha256)
     return int.from_bytes(mac.digest()[:16], "big")
+
+
+def class_seed(digests: Iterable[str], options: Options, assignment: Assignment) -> int:
+    """One seed for all submissions of a class, so that what is the same for all need be computed once: derived from
+    all that was handed in, it repeats for the same export, and whoever made one of them could not have known it."""
+    return run_seed(hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest(), options, assignment)
 
 
 def hidden_paths(assignment: Assignment) -> list[Path]:

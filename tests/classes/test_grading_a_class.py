@@ -112,6 +112,30 @@ def test_only_the_checks_that_are_asked_for_are_run_and_that_is_a_verdict_of_its
     assert grade_class("mini", few, copied.out, root=COURSE, options=chosen).graded == 0
 
 
+def seeds(folder: Path) -> set[int]:
+    """Of all stored runs."""
+    with Store(folder) as store:
+        runs = [store.run(grade.id) for grade in store.grades() if grade.status == "graded"]
+    return {run.seed for run in runs if run is not None}
+
+
+def test_all_of_an_export_share_a_seed_that_repeats_with_it_and_changes_with_any_byte_of_it(
+    copied: Graded, tmp_path: Path
+) -> None:
+    few = write_gradescope(copied.made[:3], copied.export.parent / "few")
+    for folder in ("first", "again"):
+        grade_class("mini", few, tmp_path / folder, root=COURSE)
+    grade_class("mini", few, tmp_path / "again", root=COURSE, only=("submission_1001",))
+    assert seeds(tmp_path / "first") == seeds(tmp_path / "again")
+    assert len(seeds(tmp_path / "first")) == 1
+    with open(next((few / "submission_1002").iterdir()), "a") as file:
+        file.write(" ")
+    grade_class("mini", few, tmp_path / "changed", root=COURSE)
+    assert not seeds(tmp_path / "changed") & seeds(tmp_path / "first")
+    grade_class("mini", few, tmp_path / "secret", root=COURSE, options=Options(secret="of the course"))
+    assert not seeds(tmp_path / "secret") & seeds(tmp_path / "changed")
+
+
 def test_only_what_is_named_is_repeated(copied: Graded) -> None:
     seen: list[str] = []
     only = ("submission_1001", "submission_1002")
