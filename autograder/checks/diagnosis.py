@@ -3,6 +3,7 @@ mistake in it, and by pairs of them."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations, product
@@ -16,6 +17,7 @@ from autograder.checks.door import Door
 from autograder.checks.failure import Raised
 from autograder.checks.interrupting import within
 from autograder.checks.leaves import Leaves, Place, Same, closely, differing, leaves, with_dtypes
+from autograder.checks.remembered import Memory, Remembered
 from autograder.checks.runner import Answer, LocalRunner
 from autograder.checks.slips import asserted
 from autograder.checks.trusted import reference_module
@@ -66,11 +68,13 @@ class Diagnosis:
     """The known mistakes of an assignment, made into modules when first needed.
 
     Attributes:
+        memory: keeps what they answered; None where nobody asks again.
         found: by check, all that explains its failure, the likeliest first.
     """
 
     assignment: Assignment
     helpers: ModuleType | None = None
+    memory: Memory | None = None
     found: dict[str, list[Explanation]] = field(default_factory=dict)
     _modules: dict[str, ModuleType] = field(default_factory=dict)
     _mistakes: tuple[Mistake, ...] | None = None
@@ -180,12 +184,10 @@ class Diagnosis:
     def _candidates(self, task: str | None, check: str) -> tuple[list[Mistake], list[Mistake]]:
         """Those that lose the check, first those that were recognised before, then the task's own; and the task's
         others."""
-        if self._mistakes is None:
-            self._mistakes = load_mistakes(self.assignment)
         known = {mistake for found in self.found.values() for each in found[:1] for mistake in each.mistakes}
-        asked = [mistake for mistake in self._mistakes if _concerns(mistake, task, check)]
+        asked = [mistake for mistake in self._known() if _concerns(mistake, task, check)]
         asked.sort(key=lambda mistake: (mistake not in known, mistake.task != task))
-        others = [mistake for mistake in self._mistakes if mistake.task == task and mistake not in asked]
+        others = [mistake for mistake in self._known() if mistake.task == task and mistake not in asked]
         return asked, sorted(others, key=lambda mistake: mistake not in known)
 
     def runner(self, mistake: Mistake) -> LocalRunner:
@@ -194,7 +196,25 @@ class Diagnosis:
         Raises:
             GraderError: it does not run.
         """
-        return LocalRunner(self._module(mistake), self.helpers, self.assignment.parts)
+        module = self._module(mistake)
+        if self.memory is None:
+            return LocalRunner(module, self.helpers, self.assignment.parts)
+        return Remembered(module, self.helpers, self.assignment.parts, self.memory, mistake.name)
+
+    def prepare(self) -> None:
+        """Make modules of all mistakes in advance. What does not run is told when it is needed."""
+        for mistake in self._known():
+            with suppress(GraderError):
+                self._module(mistake)
+
+    def anew(self) -> "Diagnosis":
+        """With the same modules and memory, for another submission."""
+        return replace(self, found={}, _modules=dict(self._modules), _for_pairs=ALL_PAIRS_SECONDS)
+
+    def _known(self) -> tuple[Mistake, ...]:
+        if self._mistakes is None:
+            self._mistakes = load_mistakes(self.assignment)
+        return self._mistakes
 
     def _module(self, mistake: Mistake) -> ModuleType:
         if mistake.name not in self._modules:

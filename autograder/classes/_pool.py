@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 from autograder.errors import GraderError
-from autograder.grading import Engine, Options, grade
+from autograder.grading import Engine, Options, Rehearsed, grade, rehearse
 from autograder.results import Run
 
 
@@ -82,11 +82,14 @@ def ended(pool: Pool, todo: Sequence[T], task: Callable[[T], Task]) -> Iterator[
 
 
 class Warm:
-    """One warm engine for all threads of a process, and another in its place when it was killed. A context manager."""
+    """One warm engine for all threads of a process, and another in its place when it was killed. From the second
+    submission on that is graded like another, it prepares for more of them. A context manager."""
 
     def __init__(self, preload: tuple[str, ...]) -> None:
         self._preload, self._lock, self._engine = preload, threading.Lock(), Engine(preload=preload)
         self._closed = False
+        self._rehearsing, self._seen = threading.Lock(), set[tuple[object, ...]]()
+        self._prepared: dict[tuple[object, ...], Rehearsed | None] = {}
 
     def __enter__(self) -> Self:
         self._engine.__enter__()
@@ -98,17 +101,32 @@ class Warm:
             self._engine.__exit__(*error)
 
     def grade(self, task: Task) -> Run:
-        """Its run; once more where the warm process was killed, which the submission could not help.
+        """Its run; once more, without what was prepared, where a process was lost, which the submission could not help.
 
         Raises:
             GraderError: the assignment's own files are wrong, or this was closed meanwhile.
         """
-        for _ in range(2):
+        for again in (False, True):
             engine = self._current()
-            run = grade(task.assignment, task.path, root=task.root, options=task.options, engine=engine)
-            if not run.has_fault or engine.is_alive:
+            found = None if again else self._rehearsed(engine, task)
+            run = grade(
+                task.assignment, task.path, root=task.root, options=task.options, engine=engine, rehearsed=found
+            )
+            if not run.has_fault or (engine.is_alive and found is None):
                 break
         return run
+
+    def _rehearsed(self, engine: Engine, task: Task) -> Rehearsed | None:
+        """What is prepared for such a task: for the first nothing, since for one alone it would not pay."""
+        options = task.options
+        like = engine, task.assignment, task.root, options.seed, options.select, options.device
+        with self._rehearsing:
+            if like not in self._seen:
+                self._seen.add(like)
+                return None
+            if like not in self._prepared:
+                self._prepared[like] = rehearse(task.assignment, root=task.root, options=options, engine=engine)
+            return self._prepared[like]
 
     def _current(self) -> Engine:
         """The engine to ask; started anew if the last one died."""

@@ -5,6 +5,7 @@ Imports neither torch nor anything hidden, so that whatever happens in there, a 
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -46,7 +47,7 @@ def clean_environment() -> dict[str, str]:
     return {"PATH": path, "LANG": "C.UTF-8", "PYTHONPATH": packages, **places, **nvml, **memory, **threads}
 
 
-@dataclass
+@dataclass(eq=False)
 class Engine:
     """The launcher process. A context manager; `run` may be called any number of times, also from several threads.
 
@@ -96,7 +97,13 @@ class Engine:
         return self._process is not None and self._process.poll() is None
 
     def run(
-        self, folder: Path, confinement: dict[str, Any], job: bytes, seconds: float, warm: tuple[str, ...] = ()
+        self,
+        folder: Path,
+        confinement: dict[str, Any],
+        job: bytes,
+        seconds: float,
+        warm: tuple[str, ...] = (),
+        key: str = "",
     ) -> Iterator[dict[str, Any]]:
         """Grade one submission in a fresh grader process.
 
@@ -106,6 +113,8 @@ class Engine:
             job: one line of JSON.
             seconds: after which, and a grace, the grader is killed.
             warm: names of public modules to import once for all workers of this submission.
+            key: what `rehearse` gave for such a job; where it is empty, or that grader is gone, the grader prepares
+                itself.
 
         Yields:
             The grader's events. A last one of kind "lost" says that it ended without saying so itself.
@@ -113,25 +122,52 @@ class Engine:
         Raises:
             GraderError: the launcher cannot be started or has died.
         """
+        asked = {"do": "grade", "folder": str(folder), "confinement": confinement, "warm": warm, "key": key}
+        with self._sent(asked, job) as connection:
+            yield from _events(connection, time.monotonic() + seconds + GRACE_SECONDS)
+
+    def rehearse(self, job: bytes, seconds: float) -> str:
+        """Have a grader prepare all that is the same for many submissions, and wait until it has.
+
+        Args:
+            job: one line of JSON, without a submission.
+            seconds: after which, and a grace, it is given up.
+
+        Returns:
+            What `run` is told to make use of it; empty where there is nothing to be used.
+        """
+        key = secrets.token_hex(8)
+        try:
+            with self._sent({"do": "rehearse", "key": key}, job) as connection:
+                for event in _events(connection, time.monotonic() + seconds + GRACE_SECONDS):
+                    if event["event"] == "ready":
+                        return key
+            self._say(f"graded without rehearsal: {event['message']}")
+        except GraderError as error:  # so will be whatever is graded next, which tells
+            self._say(str(error))
+        return ""
+
+    def _sent(self, asked: dict[str, Any], job: bytes) -> socket.socket:
+        """Ask the launcher; the connection to whoever does the job."""
         with self._lock:
             self._wait_ready()
         ours, theirs = socket.socketpair()
         assert self._control is not None
         try:
-            socket.send_fds(
-                self._control,
-                [json.dumps({"folder": str(folder), "confinement": confinement, "warm": warm}).encode()],
-                [theirs.fileno()],
-            )
+            socket.send_fds(self._control, [json.dumps(asked).encode()], [theirs.fileno()])
         except OSError as error:
             ours.close()
             raise GraderError(f"the grading process is gone: {error}") from error
         finally:
             theirs.close()
-        with ours:
-            with suppress(BrokenPipeError):
-                ours.sendall(job)
-            yield from _events(ours, time.monotonic() + seconds + GRACE_SECONDS)
+        with suppress(BrokenPipeError):
+            ours.sendall(job)
+        return ours
+
+    def _say(self, text: str) -> None:
+        """Into the log, for instructors."""
+        if self.log >= 0:
+            os.write(self.log, f"deepgrade: {text}\n".encode())
 
     def _wait_ready(self) -> None:
         assert self._control is not None

@@ -1,6 +1,7 @@
 """The trusted process that grades one submission: loads reference and checks, runs them, reports each line as it ends.
 
-Reads one job from its socket and writes events to it, JSON lines: `{"event": "start" | "line" | "fault" | "end", …}`.
+Reads one job from its socket and writes events to it, JSON lines: `{"event": "taken" | "start" | "line" | "fault" |
+"end", …}`.
 Its parent may stop reading at any time, and turns whatever arrived into results.
 """
 
@@ -9,8 +10,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +35,7 @@ from autograder.checks import (
 )
 from autograder.checks.boxed import BoxedRunner, imported
 from autograder.checks.given import at_hand
+from autograder.checks.remembered import Memory, Remembered
 from autograder.errors import DeepgradeError, GraderError
 from autograder.grading.job import Job
 from autograder.grading.kept import Kept
@@ -53,8 +55,24 @@ from autograder.suite.world import Case, World
 DEVICE_LIMITS = Limits(call_seconds=60.0, memory_mb=8192)  # recorded on the processor at a device's sizes
 
 
+Emit = Callable[[dict[str, Any]], None]
+
+
 def main(connection: socket.socket, sandbox: Sandbox) -> None:
     """Grade the job that comes down the connection."""
+
+    def work(job: Job, emit: Emit) -> None:
+        with loaded(job) as suite:
+            Grading(job, sandbox, emit, suite).run(afresh)
+
+    try:
+        do_job(connection, work)
+    finally:
+        sandbox.close()
+
+
+def do_job(connection: socket.socket, work: Callable[[Job, Emit], None]) -> None:
+    """Do the job that comes down a connection. What keeps it from being done is an event too."""
     stream = connection.makefile("rwb")
     line = stream.readline()
     if not line:
@@ -64,15 +82,80 @@ def main(connection: socket.socket, sandbox: Sandbox) -> None:
         stream.write(json.dumps(event).encode() + b"\n")
         stream.flush()
 
+    emit({"event": "taken", "pid": os.getpid()})
     try:
-        Grading(Job(**json.loads(line)), sandbox, emit).run()
+        work(Job(**json.loads(line)), emit)
     except DeepgradeError as error:
         emit({"event": "fault", "message": str(error)})
     except Exception as error:
         emit({"event": "fault", "message": f"{type(error).__name__}: {error}"})
         raise
-    finally:
-        sandbox.close()
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What is the same for all submissions.
+
+    Attributes:
+        assignment: its facts.
+        reference: answers what is right.
+        helpers: of the assignment, run beside the reference.
+        diagnosis: knows the known mistakes; each submission takes one anew.
+    """
+
+    assignment: Assignment
+    reference: LocalRunner
+    helpers: ModuleType | None
+    diagnosis: Diagnosis
+
+    @property
+    def limits(self) -> Limits:
+        """Of a call, as the assignment has them."""
+        return Limits(self.assignment.limits.call_seconds, self.assignment.limits.memory_mb)
+
+
+@contextmanager
+def loaded(job: Job, memory: Memory | None = None) -> Iterator[Suite]:
+    """The suite that a job names, with what the assignment gives at hand.
+
+    Args:
+        job: what is asked for.
+        memory: where answers are kept; None where each is given once.
+
+    Raises:
+        GraderError: it cannot be graded here.
+    """
+    torch.set_num_threads(1)
+    if job.device == "cuda" and not torch.cuda.is_available():
+        raise GraderError("there is no CUDA device here, or this torch cannot use it: grade with --device cpu")
+    assignment = read_assignment(Path(job.folder), Path(job.solution))
+    refuse_forbidden(assignment)
+    if note := missing_note(assignment.folder, assignment.packages):
+        raise GraderError(note)
+    with at_hand(assignment):
+        module = reference_module(f"reference_{assignment.name}", assignment)
+        helpers = _helpers(assignment)
+        reference = LocalRunner(module, helpers) if memory is None else Remembered(module, helpers, memory=memory)
+        yield Suite(assignment, reference, helpers, Diagnosis(assignment, helpers, memory))
+
+
+def _helpers(assignment: Assignment) -> ModuleType | None:
+    path = assignment.folder / "helpers.py"
+    return module_from_source("helpers", path.read_text(), str(path)) if path.exists() else None
+
+
+def run_suite(plugin: ChecksPlugin, deadline: float, more: Sequence[Any] = ()) -> None:
+    """Collect the checks of an assignment and run them, by their plugin, a stopwatch and others."""
+    assignment = plugin.world.assignment
+    watches = watch(deadline, assignment.limits.call_seconds)
+    run_pytest(plugin, assignment.folder, check_files(assignment), more=[*watches, *more])
+
+
+def afresh(grading: "Grading") -> ChecksPlugin:
+    """Run all checks on a submission."""
+    plugin = ChecksPlugin(grading.world(), grading.report, grading.job.select)
+    run_suite(plugin, grading.deadline)
+    return plugin
 
 
 @dataclass
@@ -81,46 +164,47 @@ class Grading:
 
     job: Job
     sandbox: Sandbox
-    emit: Callable[[dict[str, Any]], None]
+    emit: Emit
+    suite: Suite
+    started: float = field(default_factory=time.monotonic)
     late: set[str] = field(default_factory=set)
     lines: dict[str, list[Case]] = field(default_factory=dict)
 
-    def run(self) -> None:
-        """From preflight to the last check."""
-        started = time.monotonic()
-        torch.set_num_threads(1)
-        if self.job.device == "cuda" and not torch.cuda.is_available():
-            raise GraderError("there is no CUDA device here, or this torch cannot use it: grade with --device cpu")
-        assignment = read_assignment(Path(self.job.folder), Path(self.job.solution))
-        refuse_forbidden(assignment)
-        if note := missing_note(assignment.folder, assignment.packages):
-            raise GraderError(note)
+    def __post_init__(self) -> None:
         helpers = Path(self.job.helpers) if self.job.helpers else None
-        sources = Sources(assignment.deliverable, Path(self.job.submission), helpers, parts=assignment.parts)
-        limits = Limits(assignment.limits.call_seconds, assignment.limits.memory_mb)
-        preflight(self.sandbox, sources, limits, [Path(path) for path in self.job.secrets])
+        assignment = self.suite.assignment
+        self.sources = Sources(assignment.deliverable, Path(self.job.submission), helpers, parts=assignment.parts)
+        self.deadline = self.started + self.job.seconds
+        self.diagnosis = self.suite.diagnosis.anew()
+
+    def run(self, checks: Callable[["Grading"], ChecksPlugin]) -> None:
+        """From preflight to the last check; `checks` runs these."""
+        self._begin()
+        if self._replays or self._imports():
+            self._settle(checks(self))
+        self.emit({"event": "end"})
+
+    def _begin(self) -> None:
+        preflight(self.sandbox, self.sources, self.suite.limits, [Path(path) for path in self.job.secrets])
         self.emit(
             {
                 "event": "start",
                 "pid": os.getpid(),
                 "confinement": self.sandbox.confinement.to_dict(),
                 "block": self.sandbox.block,
-                "versions": versions() | installed(assignment.packages),
+                "versions": versions() | installed(self.suite.assignment.packages),
                 "device": torch.cuda.get_device_name() if self.job.device == "cuda" else "cpu",
             }
         )
-        if self._replays or self._imports(sources, limits, assignment.packages):
-            with at_hand(assignment):
-                self._checks(assignment, sources, limits, started + self.job.seconds)
-        self.emit({"event": "end"})
 
-    def _imports(self, sources: Sources, limits: Limits, packages: tuple[str, ...]) -> bool:
+    def _imports(self) -> bool:
         """Whether the submission can be imported at all; if not, that is everybody's message."""
-        failure, skipped = imported(BoxedRunner(self.sandbox, sources, limits))
+        sources, packages = self.sources, self.suite.assignment.packages
+        failure, skipped = imported(BoxedRunner(self.sandbox, sources, self.suite.limits))
         if failure is not None and failure.lost is not None and take_needed(sources.modules):
             for path in sources.modules:
                 code_of(path).unlink(missing_ok=True)
-            again, skipped = imported(BoxedRunner(self.sandbox, sources, limits))
+            again, skipped = imported(BoxedRunner(self.sandbox, sources, self.suite.limits))
             if again is None:
                 told = explain(failure, sources.path, f"import {sources.name}", packages).message
                 self.emit({"event": "note", "message": f"Only what the tasks need of your file was run. {told}"})
@@ -133,64 +217,55 @@ class Grading:
         self.emit({"event": "unimportable", "message": str(explained)})
         return False
 
-    def _checks(self, assignment: Assignment, sources: Sources, limits: Limits, deadline: float) -> None:
-        reference = reference_module(f"reference_{assignment.name}", assignment)
-        helpers = self._helpers(assignment)
-        at_size = DEVICE_LIMITS if self.job.device else limits
-        world = World(
-            assignment=assignment,
-            student=lambda: BoxedRunner(self.sandbox, sources, limits, self.late, deadline=deadline),
-            student_module=reference,
-            reference=LocalRunner(reference, helpers),
-            seed=self.job.seed,
-            deadline=deadline,
-            source=sources.path,
-            diagnosis=(diagnosis := Diagnosis(assignment, helpers)),
+    def world(self) -> World:
+        """What the checks are run against."""
+        suite, job = self.suite, self.job
+        at_size = DEVICE_LIMITS if job.device else suite.limits
+        return World(
+            assignment=suite.assignment,
+            student=lambda: BoxedRunner(self.sandbox, self.sources, suite.limits, self.late, deadline=self.deadline),
+            student_module=suite.reference.module,
+            reference=suite.reference,
+            seed=job.seed,
+            deadline=self.deadline,
+            source=self.sources.path,
+            diagnosis=self.diagnosis,
             prover=lambda: Prover(self.sandbox, at_size),
-            device=self.job.device,
-            large=self._large(sources, deadline) if self.job.device or self.job.recordings else None,
-            kept=Kept(Path(self.job.recordings), self._replays) if self.job.recordings else None,
-            students=tuple(self.job.students),
+            device=job.device,
+            large=self._large if job.device or job.recordings else None,
+            kept=Kept(Path(job.recordings), self._replays) if job.recordings else None,
+            students=tuple(job.students),
         )
-        plugin = ChecksPlugin(world, self._report, self.job.select)
-        watches = watch(deadline, limits.call_seconds)
-        run_pytest(plugin, assignment.folder, check_files(assignment), more=watches)
-        self._settle(diagnosis)
-        for task, message in plugin.void.items():
-            self.emit({"event": "void", "task": task, "message": message})
-        for node, problem in plugin.problems.items():
-            self.emit({"event": "problem", "message": f"{node}: {problem}"})
 
     @property
     def _replays(self) -> bool:
         """Whether recordings are all that is looked at."""
         return bool(self.job.device and self.job.recordings)
 
-    def _large(self, sources: Sources, deadline: float) -> Callable[[], Runner]:
-        """Makes what answers at an accelerator's sizes."""
+    def _large(self) -> Runner:
+        """What answers at an accelerator's sizes."""
         if self._replays:
-            return Nobody
-        return lambda: BoxedRunner(self.sandbox, sources, DEVICE_LIMITS, self.late, deadline=deadline)
+            return Nobody()
+        return BoxedRunner(self.sandbox, self.sources, DEVICE_LIMITS, self.late, deadline=self.deadline)
 
-    def _helpers(self, assignment: Assignment) -> ModuleType | None:
-        path = assignment.folder / "helpers.py"
-        if not path.exists():
-            return None
-        return module_from_source("helpers", path.read_text(), str(path))
-
-    def _report(self, name: str, case: Case, cases: int) -> None:
+    def report(self, name: str, case: Case, cases: int) -> None:
         """Gather the cases of a check; its line is complete with the last of them."""
         ended = self.lines.setdefault(name, [])
         ended.append(case)
         if len(ended) == cases:
             self.emit({"event": "line", "name": name, **merged(ended)})
 
-    def _settle(self, diagnosis: Diagnosis) -> None:
-        """Where several known mistakes give the same answers to a check, the other checks decide which one is told."""
+    def _settle(self, plugin: ChecksPlugin) -> None:
+        """Where several known mistakes give the same answers to a check, the other checks decide which one is told; and
+        what the checks found out beside their lines."""
         passed = {name for name, cases in self.lines.items() if all(case.outcome == "passed" for case in cases)}
-        for name, mistake in diagnosis.settled(passed).items():
+        for name, mistake in self.diagnosis.settled(passed).items():
             told = (mistake.name, mistake.hint) if mistake else (None, None)
             self.emit({"event": "diagnosis", "name": name, "diagnosis": told[0], "hint": told[1]})
+        for task, message in plugin.void.items():
+            self.emit({"event": "void", "task": task, "message": message})
+        for node, problem in plugin.problems.items():
+            self.emit({"event": "problem", "message": f"{node}: {problem}"})
 
 
 class Nobody:

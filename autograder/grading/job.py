@@ -3,6 +3,8 @@
 import json
 from dataclasses import asdict, dataclass
 
+SAME = ("folder", "solution", "seed", "select", "device")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -33,6 +35,10 @@ class Job:
     device: str = ""
     recordings: str = ""
     students: tuple[str, ...] = ()
+
+    def is_like(self, other: "Job") -> bool:
+        """Whether the same checks ask the same of both submissions."""
+        return all(getattr(self, name) == getattr(other, name) for name in SAME)
 
     def to_json(self) -> bytes:
         """One line."""

@@ -1,4 +1,4 @@
-"""The process that imports torch once and forks a grader for each submission.
+"""The process that imports torch once and forks a grader for each submission, or, for a class, one that forks them.
 
 Started as `python -I -B` with a clean environment, so that nothing secret is in its memory: what it forks first in
 each grader, the sandbox's warm process, inherits just that. It reads folder names and protections from its control
@@ -12,9 +12,12 @@ import os
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from autograder.grading.fork import fork
 
 
 def main(descriptor: int, preload: Sequence[str] = ()) -> None:
@@ -28,14 +31,77 @@ def main(descriptor: int, preload: Sequence[str] = ()) -> None:
     _preload(preload)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # graders are nobody's zombies
     control.sendall(b"ready")
+    launcher = _Launcher(control)
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 1)
         if not message:
             return
-        if os.fork() == 0:
-            control.close()
-            _grade(json.loads(message), socket.socket(fileno=descriptors[0]))
-        os.close(descriptors[0])
+        with socket.socket(fileno=descriptors[0]) as job:
+            launcher.serve(json.loads(message), job)
+
+
+class _Launcher:
+    """Forks, and hands submissions on to those that have rehearsed, by the key that the parent gave each."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self.control = control
+        self.rehearsed: dict[str, socket.socket] = {}
+
+    def serve(self, message: dict[str, Any], job: socket.socket) -> None:
+        """One request; its job, and all that is hidden, goes past this process."""
+        if message["do"] == "rehearse":
+            self._rehearse(message["key"], job)
+        elif not self._handed_on(message, job):
+            fork(partial(self._grade, message, job))
+
+    def _rehearse(self, key: str, job: socket.socket) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        fork(partial(self._understudy, job, theirs))
+        theirs.close()
+        self.rehearsed[key] = ours
+
+    def _understudy(self, job: socket.socket, orders: socket.socket) -> None:
+        from autograder.grading.rehearsal import main as rehearse
+
+        _close_all_but(job, orders)
+        rehearse(job, orders)
+
+    def _handed_on(self, message: dict[str, Any], job: socket.socket) -> bool:
+        """Whether one that has rehearsed takes a submission, with a sandbox that is forked here, where nothing hidden
+        is."""
+        from autograder.sandbox.box import forked_zygote
+
+        orders = self.rehearsed.get(message["key"])
+        if orders is None:
+            return False
+        order = {"folder": message["folder"], "confinement": message["confinement"]}
+        with forked_zygote(Path(message["folder"]), message["warm"]) as sandbox:
+            try:
+                socket.send_fds(orders, [json.dumps(order).encode()], [job.fileno(), sandbox.fileno()])
+                return True
+            except OSError as error:
+                print(f"deepgrade: the grader that had rehearsed is gone ({error}); graded without", file=sys.stderr)
+                self.rehearsed.pop(message["key"]).close()
+                return False
+
+    def _grade(self, message: dict[str, Any], job: socket.socket) -> None:
+        from autograder.grading.grader import main as grade
+        from autograder.sandbox.box import fork_zygote
+        from autograder.sandbox.confine import Confinement
+
+        _close_all_but(job)
+        # First the fork, then the job: nothing hidden is in memory yet.
+        sandbox = fork_zygote(Path(message["folder"]), Confinement(**message["confinement"]), message["warm"])
+        grade(job, sandbox)
+
+
+def _close_all_but(*kept: socket.socket) -> None:
+    """In a child: what others end by hanging up must not stay open here."""
+    first = 3
+    for descriptor in sorted(each.fileno() for each in kept):
+        os.closerange(first, descriptor)
+        first = descriptor + 1
+    os.closerange(first, 1 << 16)
 
 
 def _preload(names: Sequence[str]) -> None:
@@ -44,8 +110,7 @@ def _preload(names: Sequence[str]) -> None:
     import torch
     import torch.fx.experimental.symbolic_shapes  # else every worker's first backward pass imports it, and sympy
 
-    import autograder.grading.grader
-    import autograder.proof.replayer  # noqa: F401
+    import autograder.grading.rehearsal  # noqa: F401
     from autograder.sandbox.zygote import prepare
 
     for name in names:
@@ -78,27 +143,3 @@ def _complete_sys() -> None:
         pass
 
     vars(sys).update(get_int_max_str_digits=get_int_max_str_digits, set_int_max_str_digits=set_int_max_str_digits)
-
-
-def _grade(message: dict[str, object], job: socket.socket) -> None:
-    from autograder.grading.grader import main as grade
-    from autograder.sandbox.box import fork_zygote
-    from autograder.sandbox.confine import Confinement
-
-    code = 1
-    try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        if sys.platform.startswith("linux"):
-            from autograder.sandbox import linux
-
-            linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-            linux.prctl(linux.PR_SET_DUMPABLE, 0)
-        confinement = Confinement(**message["confinement"])  # type: ignore[arg-type]
-        # First the fork, then the job: nothing hidden is in memory yet.
-        sandbox = fork_zygote(Path(str(message["folder"])), confinement, message["warm"])  # type: ignore[arg-type]
-        grade(job, sandbox)
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)

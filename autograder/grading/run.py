@@ -79,6 +79,14 @@ class Options:
     students: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Rehearsed:
+    """A grader that is prepared for submissions like this job, by the key that its engine knows it by."""
+
+    key: str
+    job: Job
+
+
 def grade(
     name: str,
     path: Path | str,
@@ -87,6 +95,7 @@ def grade(
     options: Options | None = None,
     engine: Engine | None = None,
     progress: Progress | None = None,
+    rehearsed: Rehearsed | None = None,
 ) -> Run:
     """Grade a submission (a file, folder or zip) for an assignment.
 
@@ -97,6 +106,7 @@ def grade(
         options: see `Options`.
         engine: a running one, to grade many; by default one is started for this run.
         progress: called with each line of results as it is known.
+        rehearsed: what `rehearse` gave with this engine; made use of where assignment, seed and selection are the same.
 
     Returns:
         The run, whatever the submission does. A submission that cannot be read is a run too, with the reason.
@@ -110,7 +120,23 @@ def grade(
     grading = _Grading(assignment, checks, Path(path), options or Options(), progress or (lambda line: None))
     with ExitStack() as stack:
         running = engine or stack.enter_context(Engine(preload=assignment.preload))
-        return grading.run(running)
+        return grading.run(running, rehearsed)
+
+
+def rehearse(name: str, *, root: Path | None = None, options: Options, engine: Engine) -> Rehearsed | None:
+    """Have an engine prepare for many submissions that are graded with the same options, their seed given.
+
+    Returns:
+        What `grade` is told for each of them; None where nothing can be prepared: on an accelerator nothing is.
+    """
+    assignment = load_assignment(name, root)
+    if options.seed is None or options.device != "cpu":
+        return None
+    seconds = options.seconds or assignment.limits.run_seconds
+    folder, solution = str(assignment.folder), str(assignment.solution)
+    job = Job(folder, solution, submission="", helpers=None, seed=options.seed, seconds=seconds, select=options.select)
+    key = engine.rehearse(job.to_json(), seconds)
+    return Rehearsed(key, job) if key else None
 
 
 @dataclass
@@ -134,12 +160,12 @@ class _Grading:
     fault: str = ""
     reason: str = ""
 
-    def run(self, engine: Engine) -> Run:
+    def run(self, engine: Engine, rehearsed: Rehearsed | None) -> Run:
         folder = None
         try:
             folder = run_folder()
             self._stage(folder)
-            self._grade(engine, folder)
+            self._grade(engine, folder, rehearsed)
         except SubmissionError as error:
             return self._results("unreadable", f"{error.message}\n{error.help}".strip())
         except DeepgradeError as error:
@@ -167,7 +193,7 @@ class _Grading:
             (folder / "helpers" / "helpers.py").chmod(0o644)
         self.seed = run_seed(self.submission.digest, self.options, self.assignment)
 
-    def _grade(self, engine: Engine, folder: Path) -> None:
+    def _grade(self, engine: Engine, folder: Path, rehearsed: Rehearsed | None) -> None:
         wanted = self.options.confinement or Confinement.available()
         cuda = self.options.device == "cuda"
         confinement = replace(wanted, processes=self.assignment.limits.processes, cuda=cuda)
@@ -176,10 +202,12 @@ class _Grading:
         seconds = self.options.seconds or self.assignment.limits.run_seconds
         assert self.submission is not None
         warm = warm_modules(self.submission.source, *self.submission.parts.values())
-        for event in engine.run(folder, confinement.to_dict(), self._job(folder, seconds), seconds, warm):
+        job = self._job(folder, seconds)
+        key = rehearsed.key if rehearsed is not None and rehearsed.job.is_like(job) else ""
+        for event in engine.run(folder, confinement.to_dict(), job.to_json(), seconds, warm, key):
             self._handle(event)
 
-    def _job(self, folder: Path, seconds: float) -> bytes:
+    def _job(self, folder: Path, seconds: float) -> Job:
         assert self.submission is not None
         helpers = folder / "helpers" / "helpers.py"
         return Job(
@@ -194,7 +222,7 @@ class _Grading:
             device={"rehearsal": "cpu", "cuda": "cuda"}.get(self.options.device, ""),
             recordings=str(self.options.recordings.resolve()) if self.options.recordings else "",
             students=self.options.students,
-        ).to_json()
+        )
 
     def _handle(self, event: dict[str, Any]) -> None:
         kind = event["event"]

@@ -365,6 +365,12 @@ def fork_zygote(root: Path, confinement: Confinement, warm: Sequence[str] = ()) 
     Returns:
         The grader's handle on it.
     """
+    return Sandbox(forked_zygote(root, warm), root, confinement)
+
+
+def forked_zygote(root: Path, warm: Sequence[str] = ()) -> socket.socket:
+    """As `fork_zygote`; returns the control socket, of which another process may make its handle. When the last copy of
+    it is closed, the warm process ends."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
         try:
@@ -377,4 +383,4 @@ def fork_zygote(root: Path, confinement: Confinement, warm: Sequence[str] = ()) 
         finally:
             os._exit(0)
     theirs.close()
-    return Sandbox(ours, root, confinement)
+    return ours

@@ -49,7 +49,8 @@ def prepare() -> None:
 
 
 def _settle() -> None:
-    """Die with the parent, adopt what workers leave, let nobody look in."""
+    """Die with the parent, adopt and wait for what workers leave, let nobody look in."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the launcher ignores it
     if sys.platform.startswith("linux"):
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         with suppress(OSError):  # gVisor lets no other than init be one: orphans are found by their user there

@@ -89,3 +89,7 @@ class World:
     large: Callable[[], Runner] | None = None
     kept: Kept | None = None
     students: tuple[str, ...] = ()
+
+    def become(self, other: "World") -> None:
+        """From now on be as another: whoever holds this one goes on with that."""
+        vars(self).update(vars(other))

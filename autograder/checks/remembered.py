@@ -1,0 +1,68 @@
+"""Answers of our own modules that are kept: where many submissions get the same requests, the reference and the known
+mistakes answer each of them once."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from autograder.checks.runner import Answer, LocalRunner
+from autograder.sandbox import wire
+from autograder.sandbox.steps import Request
+
+MOST, EACH = 96 << 20, 8 << 20  # bytes, of all answers and of one
+
+
+@dataclass
+class Memory:
+    """Answers as bytes, so that nobody can change what is kept.
+
+    Attributes:
+        is_open: whether more is taken in.
+        held: bytes so far.
+    """
+
+    is_open: bool = True
+    held: int = 0
+    _frames: dict[bytes, tuple[bytes, bytes]] = field(default_factory=dict)
+
+    def get(self, key: bytes) -> Answer | None:
+        """A copy of an answer."""
+        return Answer.from_reply(wire.decode(*self._frames[key])) if key in self._frames else None
+
+    def put(self, key: bytes, answer: Answer) -> None:
+        """Keep an answer, where there is room for it."""
+        reply = {"value": answer.value, "mutated": list(answer.mutated), "recording": answer.recording}
+        _, header, *payload = wire.encode(reply)
+        frame = bytes(header), b"".join(payload)
+        size = sum(map(len, frame))
+        if size <= EACH and self.held + size <= MOST:
+            self._frames[key] = frame
+            self.held += size
+
+
+@dataclass
+class Remembered(LocalRunner):
+    """A module whose answers are kept, by all that they depend on: the request, and who answers. What fails is not."""
+
+    memory: Memory = field(default_factory=Memory)
+    whose: str = ""
+
+    def answer(self, request: Request) -> Answer:
+        """See `Runner`."""
+        if request.step == "value":  # which is no work
+            return super().answer(request)
+        try:
+            key = self._key(request)
+        except wire.WireError:
+            return super().answer(request)
+        if (kept := self.memory.get(key)) is not None:
+            return kept
+        answer = super().answer(request)
+        if answer.ok and self.memory.is_open:
+            self.memory.put(key, answer)
+        return answer
+
+    def _key(self, request: Request) -> bytes:
+        found = hashlib.blake2b(f"{self.whose}\n".encode(), digest_size=20)
+        for part in wire.encode(request.to_wire(), sparse=True):
+            found.update(part)
+        return found.digest()

@@ -1,0 +1,165 @@
+"""A grader that is ready before a submission comes: for a class, what is the same for all is done once.
+
+Forked by the launcher, it loads the suite, runs the checks on the reference itself, whose answers it keeps, collects
+the checks anew, and waits. For each submission that the launcher hands on it forks a grader, which begins where a plain
+one has come after seconds. It never runs or reads a submission itself; sandboxes come from the launcher, which has seen
+nothing of what is known here.
+"""
+
+import gc
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder.checks.race import Inconclusive
+from autograder.checks.remembered import Memory
+from autograder.errors import GraderError
+from autograder.grading.fork import fork
+from autograder.grading.grader import Emit, Grading, Suite, do_job, loaded, run_suite
+from autograder.grading.job import Job
+from autograder.proof.prover import Prover
+from autograder.proof.replayer import Replayer
+from autograder.sandbox import linux
+from autograder.sandbox.box import Sandbox
+from autograder.sandbox.confine import Confinement
+from autograder.suite.plugin import ChecksPlugin
+from autograder.suite.stopwatch import Stopwatch
+from autograder.suite.world import Case, World
+
+
+def main(connection: socket.socket, orders: socket.socket) -> None:
+    """Rehearse the job that comes down a connection, say "ready", then serve until the launcher hangs up."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a process that has used an accelerator must not fork
+
+    def work(job: Job, emit: Emit) -> None:
+        with loaded(job, memory := Memory()) as suite:
+            deadline = time.monotonic() + job.seconds
+            world = _world(job, suite, deadline)
+            run_suite(ChecksPlugin(world, unheard, job.select), deadline)
+            suite.diagnosis.prepare()
+            memory.is_open = False
+            Understudy(job, suite, world, lambda: emit({"event": "ready"}), orders).wait()
+
+    do_job(connection, work)
+
+
+def unheard(name: str, case: Case, cases: int) -> None:
+    """Nobody is told how a rehearsal went."""
+
+
+def _world(job: Job, suite: Suite, deadline: float) -> World:
+    """The reference in a submission's place."""
+    return World(
+        assignment=suite.assignment,
+        student=lambda: suite.reference,
+        student_module=suite.reference.module,
+        reference=suite.reference,
+        seed=job.seed,
+        deadline=deadline,
+        source=suite.assignment.solution,
+        prover=Trusting,
+    )
+
+
+class Trusting(Prover):
+    """Reads networks of the reference here, where only the reference is; nothing is proven or timed."""
+
+    def __init__(self) -> None:
+        self.replayer = Replayer()
+
+    def _ask(self, what: dict[str, Any]) -> Any:
+        if what["do"] not in ("network", "weighed", "gradients"):
+            raise Inconclusive("This is a rehearsal.")
+        return getattr(self.replayer, what["do"])(what)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+@dataclass(eq=False)
+class Understudy:
+    """Waits with the checks collected, and forks who plays.
+
+    Attributes:
+        job: that was rehearsed.
+        suite: as loaded for it.
+        world: of the rehearsal.
+        ready: called when submissions may come.
+        orders: from the launcher: folder and confinement, and with them two sockets, a submission's job and the control
+            of its sandbox.
+    """
+
+    job: Job
+    suite: Suite
+    world: World
+    ready: Callable[[], None]
+    orders: socket.socket
+
+    def wait(self) -> None:
+        """Until the launcher hangs up, which ends this process."""
+        self.plugin = ChecksPlugin(self.world, unheard, self.job.select)
+        run_suite(self.plugin, self.world.deadline, [self])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Instead of running what was collected: wait, and let forks run it."""
+        _get_ready_to_fork()
+        self.ready()
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(self.orders, 1 << 16, 2)
+            if not message:
+                os._exit(0)
+            connection, control = (socket.socket(fileno=descriptor) for descriptor in descriptors)
+            fork(partial(self._play, session, json.loads(message), connection, control))
+            connection.close()
+            control.close()
+
+    def _play(
+        self, session: pytest.Session, order: dict[str, Any], connection: socket.socket, control: socket.socket
+    ) -> None:
+        """In a fork: grade one submission."""
+        self.orders.close()  # or nobody would see this one's parent end
+
+        def work(job: Job, emit: Emit) -> None:
+            if not job.is_like(self.job):
+                raise GraderError("this grader has rehearsed something else")
+            with closing(Sandbox(control, Path(order["folder"]), Confinement(**order["confinement"]))) as sandbox:
+                Grading(job, sandbox, emit, self.suite).run(partial(self._run, session))
+
+        do_job(connection, work)
+
+    def _run(self, session: pytest.Session, grading: Grading) -> ChecksPlugin:
+        """What was collected, on a submission."""
+        self.world.become(grading.world())
+        self.plugin.report = grading.report
+        for plugin in session.config.pluginmanager.get_plugins():
+            if isinstance(plugin, Stopwatch):
+                plugin.deadline = grading.deadline
+        for item, following in zip_longest(session.items, session.items[1:]):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        return self.plugin
+
+
+def _get_ready_to_fork() -> None:
+    """Put in order what all forks share.
+
+    Raises:
+        GraderError: there are threads, which would not be there in a fork.
+    """
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise GraderError("the reference or a check leaves a thread behind, so that every grader has to start afresh")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # graders are nobody's zombies
+    gc.collect()
+    gc.freeze()
+    linux.collapse_pages()
