@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +30,6 @@ from autograder.grading.grader import Emit, Grading, Suite, do_job, loaded, run_
 from autograder.grading.job import Job
 from autograder.proof.prover import Prover
 from autograder.proof.replayer import Replayer
-from autograder.sandbox import linux
 from autograder.sandbox.box import Sandbox
 from autograder.sandbox.confine import Confinement
 from autograder.suite.plugin import ChecksPlugin
@@ -46,7 +45,7 @@ def main(connection: socket.socket, orders: socket.socket) -> None:
         with loaded(job, memory := Memory()) as suite:
             deadline = time.monotonic() + job.seconds
             world = _world(job, suite, deadline)
-            run_suite(ChecksPlugin(world, unheard, job.select), deadline)
+            _rehearse(world, job.select)
             suite.diagnosis.prepare()
             memory.is_open = False
             Understudy(job, suite, world, lambda: emit({"event": "ready"}), orders).wait()
@@ -54,8 +53,21 @@ def main(connection: socket.socket, orders: socket.socket) -> None:
     do_job(connection, work)
 
 
-def unheard(name: str, case: Case, cases: int) -> None:
-    """Nobody is told how a rehearsal went."""
+def _rehearse(world: World, select: Collection[str]) -> None:
+    """Run the checks on the reference, whose answers are kept.
+
+    Raises:
+        GraderError: a check is out of order; who grades with it will say so.
+    """
+    faults: list[str] = []
+
+    def report(name: str, case: Case, cases: int) -> None:
+        if case.outcome == "fault":
+            faults.append(f"{name}: {case.message}")
+
+    run_suite(ChecksPlugin(world, report, select), world.deadline)
+    if faults:
+        raise GraderError(faults[0])
 
 
 def _world(job: Job, suite: Suite, deadline: float) -> World:
@@ -108,7 +120,7 @@ class Understudy:
 
     def wait(self) -> None:
         """Until the launcher hangs up, which ends this process."""
-        self.plugin = ChecksPlugin(self.world, unheard, self.job.select)
+        self.plugin = ChecksPlugin(self.world, _nobody_hears, self.job.select)
         run_suite(self.plugin, self.world.deadline, [self])
 
     @pytest.hookimpl(tryfirst=True)
@@ -151,6 +163,10 @@ class Understudy:
         return self.plugin
 
 
+def _nobody_hears(name: str, case: Case, cases: int) -> None:
+    """Until a submission comes."""
+
+
 def _get_ready_to_fork() -> None:
     """Put in order what all forks share.
 
@@ -162,4 +178,3 @@ def _get_ready_to_fork() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # graders are nobody's zombies
     gc.collect()
     gc.freeze()
-    linux.collapse_pages()

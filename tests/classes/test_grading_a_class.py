@@ -222,3 +222,20 @@ def test_a_warm_process_that_is_killed_is_replaced_and_nobody_pays(few: Path, tm
     ran = grade_class("mini", few, tmp_path / "out", root=COURSE, progress=kill)
     assert (len(ran.grades), ran.unsettled) == (FEW, ())
     assert [row for row in verdicts(tmp_path / "out") if row[1] == "fault"] == []
+
+
+def test_graders_that_are_killed_halfway_cost_nobody_anything(graded: Graded, few: Path, tmp_path: Path) -> None:
+    """With them the one that had rehearsed, and every sandbox."""
+    killed: list[int] = []
+
+    def kill(ended: Ended) -> None:
+        if ended.done == 3:
+            children = (path for pid in launchers() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+            killed.extend(int(pid) for file in children for pid in file.read_text().split())
+            [os.kill(pid, signal.SIGKILL) for pid in killed]
+
+    ran = grade_class("mini", few, tmp_path / "out", root=COURSE, progress=kill)
+    assert killed
+    assert (len(ran.grades), ran.unsettled) == (FEW, ())
+    ids = {f"submission_{1000 + position}" for position in range(FEW)}
+    assert verdicts(tmp_path / "out") == [row for row in verdicts(graded.out) if row[0] in ids]
