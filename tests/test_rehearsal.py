@@ -154,6 +154,25 @@ def test_nothing_is_left_of_a_submission_and_nothing_of_an_engine(own_engine: En
     until(lambda: not Path(f"/proc/{understudy}").exists())
 
 
+def test_what_a_known_mistake_answered_is_asked_once(own_engine: Engine, graded: Graded, tmp_path: Path) -> None:
+    root, asked = shutil.copytree(COURSE, tmp_path / "counting"), tmp_path / "asked"
+    asked.write_text("")
+    file = root / "assignments" / "mini" / "mistakes.toml"
+    text, told_as = file.read_text(), '"return 3 * x"'
+    assert told_as in text
+    counting = f"""open("{asked}", "a").write("x"); return 3 * x"""
+    file.write_text(text.replace(told_as, f"'''{counting}'''"))
+    ready = rehearse("mini", root=root, options=OPTIONS, engine=own_engine)
+    (understudy,) = children(launcher(own_engine))
+    source, counts = sources("mini", COURSE)["tripled"], []
+    for _ in range(2):
+        run = graded(source, own_engine, ready, root)
+        assert {line.diagnosis for line in run.lines if line.check == "test_double"} == {"tripled"}
+        until(lambda: not children(understudy))
+        counts.append(asked.read_text())
+    assert counts[0] == counts[1] != ""
+
+
 # What it knows ----------------------------------------------------------------------------------------------------
 
 SPY = """

@@ -2,6 +2,8 @@
 mistakes answer each of them once."""
 
 import hashlib
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from autograder.checks.runner import Answer, LocalRunner
@@ -9,6 +11,8 @@ from autograder.sandbox import wire
 from autograder.sandbox.steps import Request
 
 MOST, EACH = 96 << 20, 8 << 20  # bytes, of all answers and of one
+KEY = 20  # bytes of a digest
+ENTRY = struct.Struct(f"={KEY}sQQ")  # of what is told: a key, sizes of header and payload, which follow
 
 
 @dataclass
@@ -18,10 +22,12 @@ class Memory:
     Attributes:
         is_open: whether more is taken in.
         held: bytes so far.
+        news: keys of what was taken in here, and not learnt from another process.
     """
 
     is_open: bool = True
     held: int = 0
+    news: list[bytes] = field(default_factory=list)
     _frames: dict[bytes, tuple[bytes, bytes]] = field(default_factory=dict)
 
     def get(self, key: bytes) -> Answer | None:
@@ -32,11 +38,32 @@ class Memory:
         """Keep an answer, where there is room for it."""
         reply = {"value": answer.value, "mutated": list(answer.mutated), "recording": answer.recording}
         _, header, *payload = wire.encode(reply)
-        frame = bytes(header), b"".join(payload)
+        if self._taken(key, (bytes(header), b"".join(payload))):
+            self.news.append(key)
+
+    def _taken(self, key: bytes, frame: tuple[bytes, bytes]) -> bool:
         size = sum(map(len, frame))
-        if size <= EACH and self.held + size <= MOST:
-            self._frames[key] = frame
-            self.held += size
+        if size > EACH or self.held + size > MOST or key in self._frames:
+            return False
+        self._frames[key] = frame
+        self.held += size
+        return True
+
+    def told(self) -> Iterator[bytes]:
+        """The news, for another process of ours."""
+        for key in self.news:
+            header, payload = self._frames[key]
+            yield ENTRY.pack(key, len(header), len(payload))
+            yield from (header, payload)
+
+    def learn(self, said: bytes) -> None:
+        """Take in what another process of ours `told`; of what was cut short all that came before."""
+        place = 0
+        while place + ENTRY.size <= len(said):
+            key, header, payload = ENTRY.unpack_from(said, place)
+            middle = place + ENTRY.size + header
+            if (place := middle + payload) <= len(said):
+                self._taken(key, (said[middle - header : middle], said[middle:place]))
 
 
 @dataclass
@@ -62,7 +89,7 @@ class Remembered(LocalRunner):
         return answer
 
     def _key(self, request: Request) -> bytes:
-        found = hashlib.blake2b(f"{self.whose}\n".encode(), digest_size=20)
+        found = hashlib.blake2b(f"{self.whose}\n".encode(), digest_size=KEY)
         for part in wire.encode(request.to_wire(), sparse=True):
             found.update(part)
         return found.digest()

@@ -120,7 +120,8 @@ def loaded(job: Job, memory: Memory | None = None) -> Iterator[Suite]:
 
     Args:
         job: what is asked for.
-        memory: where answers are kept; None where each is given once.
+        memory: where the reference's answers are kept, and elsewhere those of the known mistakes; None where each is
+            given once.
 
     Raises:
         GraderError: it cannot be graded here.
@@ -136,7 +137,8 @@ def loaded(job: Job, memory: Memory | None = None) -> Iterator[Suite]:
         module = reference_module(f"reference_{assignment.name}", assignment)
         helpers = _helpers(assignment)
         reference = LocalRunner(module, helpers) if memory is None else Remembered(module, helpers, memory=memory)
-        yield Suite(assignment, reference, helpers, Diagnosis(assignment, helpers, memory))
+        of_mistakes = None if memory is None else Memory()
+        yield Suite(assignment, reference, helpers, Diagnosis(assignment, helpers, of_mistakes))
 
 
 def _helpers(assignment: Assignment) -> ModuleType | None:

@@ -2,13 +2,15 @@
 
 Forked by the launcher, it loads the suite, runs the checks on the reference itself, whose answers it keeps, collects
 the checks anew, and waits. For each submission that the launcher hands on it forks a grader, which begins where a plain
-one has come after seconds. It never runs or reads a submission itself; sandboxes come from the launcher, which has seen
+one has come after seconds, and which tells at its end what known mistakes answered: the next need not ask these. It
+never runs or reads a submission itself; sandboxes come from the launcher, which has seen
 nothing of what is known here.
 """
 
 import gc
 import json
 import os
+import selectors
 import signal
 import socket
 import time
@@ -128,17 +130,42 @@ class Understudy:
         """Instead of running what was collected: wait, and let forks run it."""
         _get_ready_to_fork()
         self.ready()
-        while True:
-            message, descriptors, _, _ = socket.recv_fds(self.orders, 1 << 16, 2)
-            if not message:
-                os._exit(0)
-            connection, control = (socket.socket(fileno=descriptor) for descriptor in descriptors)
-            fork(partial(self._play, session, json.loads(message), connection, control))
-            connection.close()
-            control.close()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.orders, selectors.EVENT_READ, partial(self._serve, session, selector))
+            while True:
+                for key, _ in selector.select():
+                    key.data()
+
+    def _serve(self, session: pytest.Session, selector: selectors.BaseSelector) -> None:
+        """Fork a grader for the next submission."""
+        message, descriptors, _, _ = socket.recv_fds(self.orders, 1 << 16, 2)
+        if not message:
+            os._exit(0)
+        connection, control = (socket.socket(fileno=descriptor) for descriptor in descriptors)
+        news, tell = os.pipe()
+        fork(partial(self._play, session, json.loads(message), connection, control, tell))
+        connection.close()
+        control.close()
+        os.close(tell)
+        selector.register(news, selectors.EVENT_READ, partial(self._hear, selector, news, bytearray()))
+
+    def _hear(self, selector: selectors.BaseSelector, news: int, heard: bytearray) -> None:
+        """Some of what a grader tells at its end; once it has told all, learn it."""
+        if chunk := os.read(news, 1 << 20):
+            heard += chunk
+            return
+        selector.unregister(news)
+        os.close(news)
+        if self.suite.diagnosis.memory is not None:
+            self.suite.diagnosis.memory.learn(bytes(heard))
 
     def _play(
-        self, session: pytest.Session, order: dict[str, Any], connection: socket.socket, control: socket.socket
+        self,
+        session: pytest.Session,
+        order: dict[str, Any],
+        connection: socket.socket,
+        control: socket.socket,
+        tell: int,
     ) -> None:
         """In a fork: grade one submission."""
         self.orders.close()  # or nobody would see this one's parent end
@@ -150,6 +177,9 @@ class Understudy:
                 Grading(job, sandbox, emit, self.suite).run(partial(self._run, session))
 
         do_job(connection, work)
+        if self.suite.diagnosis.memory is not None:
+            with open(tell, "wb") as pipe:
+                pipe.writelines(self.suite.diagnosis.memory.told())
 
     def _run(self, session: pytest.Session, grading: Grading) -> ChecksPlugin:
         """What was collected, on a submission."""
