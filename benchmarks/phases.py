@@ -1,4 +1,5 @@
-"""Where the CPU time of a grading goes: each assignment's reference, graded from a warm process, phase by phase."""
+"""Where the CPU time of a grading in a class goes: each assignment's reference, graded from a process that has
+rehearsed, phase by phase."""
 
 import statistics
 import tempfile
@@ -11,7 +12,7 @@ from rich.table import Table
 
 from autograder.assignment import load_assignment
 from autograder.errors import GraderError
-from autograder.grading import Engine, Options, engine, grade
+from autograder.grading import Engine, Options, engine, grade, rehearse
 from benchmarks import repetitions
 from benchmarks.phased import PHASES, seconds
 from benchmarks.tables import show
@@ -25,7 +26,7 @@ AFTER_SECONDS = 1.0  # in which what was hung up on ends
 def main(names: Sequence[str]) -> None:
     """Print a table: CPU milliseconds of each phase, and what is left of each kind of process."""
     columns = {name: phases(name) for name in names}
-    table = Table(title=f"CPU milliseconds of a warm grading, by phase; medians of {REPETITIONS}")
+    table = Table(title=f"CPU milliseconds of a grading in a class, by phase; medians of {REPETITIONS}")
     for heading in ("process", "phase", *columns):
         table.add_column(heading, justify="left" if heading in ("process", "phase") else "right")
     for process, rest in WHOLE.items():
@@ -37,19 +38,21 @@ def main(names: Sequence[str]) -> None:
 
 
 def phases(name: str) -> dict[str, float]:
-    """CPU seconds of each phase of grading an assignment's reference; the first grading is left out."""
-    assignment, found = load_assignment(name), list[dict[str, float]]()
+    """CPU seconds of each phase of grading an assignment's reference, as the submissions of a class are."""
+    assignment, found, options = load_assignment(name), list[dict[str, float]](), Options(seed=1)
     with _phased_engine(assignment.preload) as (running, file):
-        for repetition in range(1 + REPETITIONS):
-            before, driver = seconds(file) if found else {}, time.process_time()
-            run = grade(name, assignment.solution, options=Options(seed=repetition), engine=running)
+        if (ready := rehearse(name, options=options, engine=running)) is None:
+            raise GraderError(f"{name} cannot be rehearsed")
+        for _ in range(REPETITIONS):
+            before, driver = seconds(file), time.process_time()
+            run = grade(name, assignment.solution, options=options, engine=running, rehearsed=ready)
             driver = time.process_time() - driver
             if run.has_fault:
                 raise GraderError(f"{name}: {run.reason}")
             time.sleep(AFTER_SECONDS)
-            found.append({key: value - before.get(key, 0) for key, value in seconds(file).items()})
+            found.append({key: value - before[key] for key, value in seconds(file).items()})
             found[-1]["driver"] = driver
-    return _whole({key: statistics.median(each[key] for each in found[1:]) for key in found[0]})
+    return _whole({key: statistics.median(each[key] for each in found) for key in found[0]})
 
 
 @contextmanager

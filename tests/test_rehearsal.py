@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 
 from autograder.assignment import find_root, load_assignment, load_mistakes, mistaken, reference_texts
+from autograder.audit import honest_work
 from autograder.grading import Engine, Options, Rehearsed, grade, rehearse
 from autograder.results import Line, Run
 from autograder.starter import stub_source
 
 COURSE = Path(__file__).parent / "course"
 OPTIONS = Options(seed=7)
+HOSTILE = Path(__file__).parent / "submissions" / "conv" / "hostile"
+ATTACKED = ("test_corr2d", "test_quiz")
 TOKEN = "hidden-5e93b1c7"
 Graded = Callable[..., Run]
 
@@ -173,6 +176,14 @@ def test_what_a_known_mistake_answered_is_asked_once(own_engine: Engine, graded:
     assert counts[0] == counts[1] != ""
 
 
+@pytest.fixture(scope="module")
+def conv(engine: Engine) -> tuple[Engine, Rehearsed]:
+    """Some checks of an assignment that much was tried against."""
+    found = rehearse("conv", options=replace(OPTIONS, select=ATTACKED), engine=engine)
+    assert found is not None
+    return engine, found
+
+
 # What it knows ----------------------------------------------------------------------------------------------------
 
 SPY = """
@@ -239,3 +250,12 @@ def test_a_worker_holds_nothing_hidden_and_no_socket_of_ours(engine: Engine, pla
     run = graded(SPY, engine, ready, planted)
     said = next(line.message for line in run.lines if line.check == "test_double")
     assert "held 0, open [0, 1, 2, 3, 4]" in said
+
+
+@pytest.mark.parametrize("attack", ["frames_and_gc", "reads_proc", "reads_solutions", "closes_descriptors"])
+def test_attacks_that_look_for_what_is_hidden_earn_nothing(conv: tuple[Engine, Rehearsed], attack: str) -> None:
+    engine, ready = conv
+    path = HOSTILE / f"{attack}.py"
+    run = grade("conv", path, options=replace(OPTIONS, select=ATTACKED), engine=engine, rehearsed=ready)
+    assert {line.task for line in run.lines if line.score} <= honest_work(path.read_text())
+    assert run.status == "graded"

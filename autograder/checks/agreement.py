@@ -121,13 +121,14 @@ class Agrees:
         Raises:
             GraderError: it fails, or gives nothing that could be compared.
         """
-        expected, call = self.reference.answer(request), self.student.describe(request)
+        expected = self.reference.answer(request)
+        if expected.ok and expected.value is not None:
+            return expected
+        call = self.student.describe(request)
         if not expected.ok:
             raise GraderError(f"the reference fails on {call}: {expected.raised or expected.lost}")
-        if expected.value is None:
-            advice = "for what writes into its arguments there is agrees.written"
-            raise GraderError(f"the reference returns nothing on {call}, so there is nothing to compare: {advice}")
-        return expected
+        advice = "for what writes into its arguments there is agrees.written"
+        raise GraderError(f"the reference returns nothing on {call}, so there is nothing to compare: {advice}")
 
     def judge(self, request: Request, got: Answer, expected: Answer, tol: Tolerance | None = None) -> None:
         """Compare two answers part by part.
