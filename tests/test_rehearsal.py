@@ -152,9 +152,30 @@ def test_nothing_is_left_of_a_submission_and_nothing_of_an_engine(own_engine: En
     ready = rehearse("mini", root=COURSE, options=OPTIONS, engine=own_engine)
     (understudy,) = children(launcher(own_engine))
     graded(sources("mini", COURSE)["reference"], own_engine, ready)
-    until(lambda: children(launcher(own_engine)) == [understudy] and not children(understudy))
+    until(lambda: not children(understudy))
+    (zygote,) = set(children(launcher(own_engine))) - {understudy}
+    forks = children(zygote)  # in which something is absent; those are no workers, which would be confined
+    confined = [pid for pid in forks if "Seccomp:\t0" not in Path(f"/proc/{pid}/status").read_text()]
+    assert not confined and not any(map(children, forks))
     own_engine.__exit__(None, None, None)
-    until(lambda: not Path(f"/proc/{understudy}").exists())
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (understudy, zygote)))
+
+
+def test_a_sandbox_serves_one_submission_after_another_until_it_dies(own_engine: Engine, graded: Graded) -> None:
+    source, seen = sources("mini", COURSE)["tripled"], []
+    ready = rehearse("mini", root=COURSE, options=OPTIONS, engine=own_engine)
+    (understudy,) = children(launcher(own_engine))
+    runs = []
+    for _ in range(3):
+        runs.append(told(graded(source, own_engine, ready)))
+        until(lambda: not children(understudy))
+        (zygote,) = set(children(launcher(own_engine))) - {understudy}
+        seen.append(zygote)
+        if len(seen) == 2:
+            os.kill(zygote, signal.SIGKILL)
+            until(lambda: children(launcher(own_engine)) == [understudy])
+    assert seen[0] == seen[1] != seen[2]
+    assert runs[0] == runs[1] == runs[2]
 
 
 def test_what_a_known_mistake_answered_is_asked_once(own_engine: Engine, graded: Graded, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -31,21 +32,41 @@ def main(descriptor: int, preload: Sequence[str] = ()) -> None:
     _preload(preload)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # graders are nobody's zombies
     control.sendall(b"ready")
-    launcher = _Launcher(control)
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 1)
-        if not message:
-            return
-        with socket.socket(fileno=descriptors[0]) as job:
-            launcher.serve(json.loads(message), job)
+    _Launcher(control).wait()
 
 
 class _Launcher:
-    """Forks, and hands submissions on to those that have rehearsed, by the key that the parent gave each."""
+    """Forks, and hands submissions on to those that have rehearsed, by the key that the parent gave each, with a
+    sandbox's warm process each, which comes back when all its workers have ended, for another one."""
 
     def __init__(self, control: socket.socket) -> None:
         self.control = control
         self.rehearsed: dict[str, socket.socket] = {}
+        self.idle: dict[tuple[str, ...], list[socket.socket]] = {}
+
+    def wait(self) -> None:
+        """Serve until the parent hangs up."""
+        while True:
+            hears = select.poll()
+            for each in (self.control, *self.rehearsed.values()):
+                hears.register(each, select.POLLIN)
+            ready = {descriptor for descriptor, _ in hears.poll()}
+            for key in [key for key, orders in self.rehearsed.items() if orders.fileno() in ready]:
+                self._take_back(key)
+            if self.control.fileno() in ready:
+                message, descriptors, _, _ = socket.recv_fds(self.control, 1 << 16, 1)
+                if not message:
+                    return
+                with socket.socket(fileno=descriptors[0]) as job:
+                    self.serve(json.loads(message), job)
+
+    def _take_back(self, key: str) -> None:
+        """A warm process that a grader has done with; or the end of one that had rehearsed."""
+        message, descriptors, _, _ = socket.recv_fds(self.rehearsed[key], 1 << 16, 1)
+        if message:
+            self.idle.setdefault(tuple(json.loads(message)["warm"]), []).append(socket.socket(fileno=descriptors[0]))
+        else:
+            self.rehearsed.pop(key).close()
 
     def serve(self, message: dict[str, Any], job: socket.socket) -> None:
         """One request; its job, and all that is hidden, goes past this process."""
@@ -74,8 +95,8 @@ class _Launcher:
         orders = self.rehearsed.get(message["key"])
         if orders is None:
             return False
-        order = {"folder": message["folder"], "confinement": message["confinement"]}
-        with forked_zygote(Path(message["folder"]), message["warm"]) as sandbox:
+        order = {name: message[name] for name in ("folder", "confinement", "warm")}
+        with self._woken(tuple(message["warm"])) or forked_zygote(Path(message["folder"]), message["warm"]) as sandbox:
             try:
                 socket.send_fds(orders, [json.dumps(order).encode()], [job.fileno(), sandbox.fileno()])
                 return True
@@ -83,6 +104,17 @@ class _Launcher:
                 print(f"deepgrade: the grader that had rehearsed is gone ({error}); graded without", file=sys.stderr)
                 self.rehearsed.pop(message["key"]).close()
                 return False
+
+    def _woken(self, warm: tuple[str, ...]) -> socket.socket | None:
+        """The control of a warm process that is idle, and lives."""
+        idle = self.idle.get(warm, [])
+        while idle:
+            control, gone = idle.pop(), select.poll()
+            gone.register(control, select.POLLIN)
+            if not gone.poll(0):
+                return control
+            control.close()
+        return None
 
     def _grade(self, message: dict[str, Any], job: socket.socket) -> None:
         from autograder.grading.grader import main as grade

@@ -15,7 +15,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Collection
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
@@ -168,18 +168,26 @@ class Understudy:
         tell: int,
     ) -> None:
         """In a fork: grade one submission."""
-        self.orders.close()  # or nobody would see this one's parent end
 
         def work(job: Job, emit: Emit) -> None:
             if not job.is_like(self.job):
                 raise GraderError("this grader has rehearsed something else")
             with closing(Sandbox(control, Path(order["folder"]), Confinement(**order["confinement"]))) as sandbox:
                 Grading(job, sandbox, emit, self.suite).run(partial(self._run, session))
+                self._give_back(order, sandbox)
 
         do_job(connection, work)
         if self.suite.diagnosis.memory is not None:
             with open(tell, "wb") as pipe:
                 pipe.writelines(self.suite.diagnosis.memory.told())
+
+    def _give_back(self, order: dict[str, Any], sandbox: Sandbox) -> None:
+        """The warm process has no workers left: the launcher may hand it to another grader, unless it was made for
+        this one's folder."""
+        if not sandbox.confinement.mounts:
+            with suppress(OSError):  # then the launcher is gone
+                said = json.dumps({"warm": order["warm"]}).encode()
+                socket.send_fds(self.orders, [said], [sandbox.control.fileno()])
 
     def _run(self, session: pytest.Session, grading: Grading) -> ChecksPlugin:
         """What was collected, on a submission."""

@@ -50,21 +50,20 @@ class Sandbox:
     _count: int = 0
 
     def __post_init__(self) -> None:
-        ready = self._ask(None)
-        self.confinement = Confinement(**(self.confinement.to_dict() | {"mounts": ready["mounts"]}))
-        self.born = int(ready["memory"])
+        said = self._ask({"do": "hello", "absent": []})
+        self.confinement = Confinement(**(self.confinement.to_dict() | {"mounts": said["mounts"]}))
+        self.born = int(said["memory"])
         if self.confinement.uid:
             self._ids = UserIds()
 
-    def _ask(self, command: dict[str, Any] | None, descriptors: tuple[int, ...] = ()) -> dict[str, Any]:
+    def _ask(self, command: dict[str, Any], descriptors: tuple[int, ...] = ()) -> dict[str, Any]:
         """One exchange with the zygote.
 
         Raises:
             GraderError: the zygote is gone.
         """
         try:
-            if command is not None:
-                socket.send_fds(self.control, [json.dumps(command).encode()], descriptors)
+            socket.send_fds(self.control, [json.dumps(command).encode()], descriptors)
             answer = self.control.recv(1 << 16)
         except OSError as error:
             raise GraderError(f"the sandbox's warm process does not answer: {error}") from error

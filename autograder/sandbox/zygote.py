@@ -36,9 +36,7 @@ def main(control: socket.socket, root: Path, warm: Sequence[str] = ()) -> None:
     _warm_up(warm, root)
     prepare()
     poison()
-    mounts = _make_reachable(root)
-    _answer(control, {"ready": True, "mounts": mounts, "memory": memory([os.getpid()])})
-    _Zygote(control, ()).serve()
+    _Zygote(control, (), _make_reachable(root)).serve()
 
 
 def prepare() -> None:
@@ -64,11 +62,13 @@ class _Zygote:
     Args:
         control: where commands come from.
         absent: groups of what is absent here.
+        mounts: whether its file system is its own.
     """
 
-    def __init__(self, control: socket.socket, absent: tuple[str, ...]) -> None:
+    def __init__(self, control: socket.socket, absent: tuple[str, ...], mounts: bool) -> None:
         self.control = control
         self.absent = absent
+        self.mounts = mounts
         self.others: dict[tuple[str, ...], socket.socket] = {}
 
     def serve(self) -> None:
@@ -81,6 +81,8 @@ class _Zygote:
             absent = tuple(command["absent"])
             if absent != self.absent:
                 self.control.sendall(self._passed_on(absent, message, descriptors))
+            elif command["do"] == "hello":
+                _answer(self.control, {"mounts": self.mounts, "memory": memory([os.getpid()])})
             elif command["do"] == "spawn":
                 _answer(self.control, {"pid": _spawn(command, descriptors)})
             else:
@@ -107,7 +109,7 @@ class _Zygote:
                     os.close(descriptor)
                 _settle()
                 make_absent(absent)
-                _Zygote(theirs, absent).serve()
+                _Zygote(theirs, absent, self.mounts).serve()
             except BaseException:
                 traceback.print_exc()
             finally:
