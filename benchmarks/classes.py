@@ -2,7 +2,8 @@
 a submission, in processes of its own; and, of checks that need no sandbox, the class beside one unprotected process.
 
 REPETITIONS or --size, by default 40, is the number of submissions, spread over the assignments. The class has all
-kinds; the others take from it those that end and harm nobody, `grade` every fourth of them.
+kinds, of which `grade` takes every fourth; what is compared with the unprotected process takes those that end and harm
+nobody.
 """
 
 import sys
@@ -83,8 +84,8 @@ def compared(name: str, size: int) -> list[tuple[str, Sum]]:
         ways = {way: Sum() for way in (CLASS, GRADE, SANDBOXED, UNPROTECTED)}
         out = ["--out", str(Path(folder) / "out"), "--jobs", str(JOBS)]
         ways[CLASS].add(size, _run("autograder", "class", str(everybody), "--assignment", name, *out))
-        for file in files[::EVERY]:
-            ways[GRADE].add(1, _run("autograder", "grade", name, file, "--out", str(Path(folder) / "one")))
+        for one in sorted(everybody.iterdir())[::EVERY]:
+            ways[GRADE].add(1, _run("autograder", "grade", name, str(one), "--out", str(Path(folder) / "one")))
         ways[SANDBOXED].add(len(files), _run("benchmarks.classes", name, str(tame), str(Path(folder) / "some")))
         ways[UNPROTECTED].add(len(files), _run("benchmarks.unprotected", name, *files))
     return list(ways.items())
@@ -98,7 +99,7 @@ def submissions(name: str, size: int) -> list[Made]:
 
 
 def _run(module: str, *words: str) -> Usage:
-    return measured([sys.executable, "-m", module, *words], fine={0, 3})  # 3: some need a human
+    return measured([sys.executable, "-m", module, *words], fine={0, 2, 3})  # 2: unreadable, 3: some need a human
 
 
 def cells(found: Sum) -> list[str]:
