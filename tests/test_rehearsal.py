@@ -93,7 +93,7 @@ def test_so_they_are_of_what_cannot_be_run(graded: Graded, engine: Engine, rehea
 
 
 def test_what_was_not_rehearsed_is_graded_all_the_same(engine: Engine, rehearsed: Rehearsed) -> None:
-    for options in (Options(seed=8), replace(OPTIONS, select=("test_double",))):
+    for options in (Options(seed=8), replace(OPTIONS, select=("test_double",))):  # another seed; a part of it
         run = grade("mini", COURSE / "solutions" / "mini.py", root=COURSE, options=options, engine=engine)
         again = grade(
             "mini", COURSE / "solutions" / "mini.py", root=COURSE, options=options, engine=engine, rehearsed=rehearsed
@@ -159,6 +159,17 @@ def test_nothing_is_left_of_a_submission_and_nothing_of_an_engine(own_engine: En
     assert not confined and not any(map(children, forks))
     own_engine.__exit__(None, None, None)
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (understudy, zygote)))
+
+
+def test_what_is_forgotten_ends_and_is_done_without(own_engine: Engine, graded: Graded) -> None:
+    ready = rehearse("mini", root=COURSE, options=OPTIONS, engine=own_engine)
+    assert ready is not None
+    (understudy,) = children(launcher(own_engine))
+    source = sources("mini", COURSE)["tripled"]
+    before = told(graded(source, own_engine, ready))
+    own_engine.forget(ready.key)
+    until(lambda: not Path(f"/proc/{understudy}").exists())
+    assert told(graded(source, own_engine, ready)) == before
 
 
 def test_a_sandbox_serves_one_submission_after_another_until_it_dies(own_engine: Engine, graded: Graded) -> None:

@@ -8,8 +8,9 @@ Worthless answers (zeros, the input handed back, an exception): no check of thei
 import ast
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -32,13 +33,14 @@ from autograder.assignment import (
 from autograder.audit._draws import copied_answers, drawn_questions, right_answers
 from autograder.audit.reach import Reach
 from autograder.audit.trivial import KINDS, worthless_source
-from autograder.grading import NOT_RUN, Options, grade
+from autograder.grading import NOT_RUN, Options, Rehearsed, grade, rehearse
 from autograder.grading.engine import Engine
 from autograder.results import Line, Outcome, Run
 from autograder.starter import build
 from autograder.syntax import parse
 
 REPEATS = 2  # of a race that was lost unexpectedly
+WORTHWHILE = 5  # submissions of a seed, from which on a rehearsal pays
 LONGEST = 400  # characters of a message
 
 
@@ -102,6 +104,7 @@ class Audit:
     workers: int = 2
     whole: bool = False
     checks: tuple[CheckFacts, ...] = field(init=False)
+    _prepared: dict[int, Rehearsed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.checks = points(self.assignment)
@@ -177,14 +180,30 @@ class Audit:
             Engine(preload=self.assignment.preload) as engine,
             TemporaryDirectory(prefix="deepgrade-audit-") as folder,
             ThreadPoolExecutor(self.workers) as pool,
+            ExitStack() as stack,
         ):
             grade_one = partial(self.grade, engine, Path(folder))
             ahead = [job for job in jobs if job[0].kind == "reference"]
             verdicts = [self._settled(verdict, grade_one) for verdict in self.graded(pool, grade_one, ahead, report)]
             if any(verdict.run.status != "graded" or verdict.lost for verdict in verdicts):
                 return verdicts
+            stack.enter_context(self.rehearsed(engine, [seed for _, seed in jobs[len(ahead) :]]))
             verdicts += self.graded(pool, grade_one, jobs[len(ahead) :], report)
             return [self._settled(verdict, grade_one) for verdict in verdicts]
+
+    @contextmanager
+    def rehearsed(self, engine: Engine, seeds: Sequence[int]) -> Iterator[None]:
+        """While this lasts, what is the same for all submissions of a seed is done once, where that pays."""
+        root, name = self.assignment.folder.parents[1], self.assignment.name
+        often = [seed for seed in self.seeds if seeds.count(seed) >= WORTHWHILE]
+        found = {seed: rehearse(name, root=root, options=Options(seed=seed), engine=engine) for seed in often}
+        self._prepared = {seed: each for seed, each in found.items() if each is not None}
+        try:
+            yield
+        finally:
+            for each in self._prepared.values():
+                engine.forget(each.key)
+            self._prepared = {}
 
     @staticmethod
     def graded(
@@ -216,7 +235,8 @@ class Audit:
         started = time.monotonic()
         root = self.assignment.folder.parents[1]
         options = Options(seed=seed, select=select or subject.select)
-        run = grade(self.assignment.name, path, root=root, options=options, engine=engine)
+        ready = self._prepared.get(seed)
+        run = grade(self.assignment.name, path, root=root, options=options, engine=engine, rehearsed=ready)
         shutil.rmtree(folder, ignore_errors=True)
         return Verdict(subject, run, tuple(self._problems(subject, run)), time.monotonic() - started)
 

@@ -66,7 +66,9 @@ def strength(
         ThreadPoolExecutor(workers) as pool,
     ):
         jobs = [(_subject(mutant, reference, assignment), seed) for mutant in chosen]
-        verdicts = list(audit.graded(pool, partial(audit.grade, engine, Path(folder)), jobs, lambda _: report()))
+        grade_one = partial(audit.grade, engine, Path(folder))
+        with audit.rehearsed(engine, [seed] * len(jobs)):
+            verdicts = list(audit.graded(pool, grade_one, jobs, lambda _: report()))
     fates = [_fate(mutant, verdict) for mutant, verdict in zip(chosen, verdicts, strict=True)]
     return _judged(fates, assignment, reference, seed)
 

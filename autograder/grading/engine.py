@@ -147,6 +147,12 @@ class Engine:
             self._say(str(error))
         return ""
 
+    def forget(self, key: str) -> None:
+        """End what was prepared; nothing that makes use of it runs any more."""
+        assert self._control is not None
+        with suppress(OSError):  # then it has ended with everything else
+            self._control.sendall(json.dumps({"do": "forget", "key": key}).encode())
+
     def _sent(self, asked: dict[str, Any], job: bytes) -> socket.socket:
         """Ask the launcher; the connection to whoever does the job."""
         with self._lock:

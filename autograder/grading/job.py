@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
-SAME = ("folder", "solution", "seed", "select", "device")
+SAME = ("folder", "solution", "seed", "device")
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class Job:
     recordings: str = ""
     students: tuple[str, ...] = ()
 
-    def is_like(self, other: "Job") -> bool:
-        """Whether the same checks ask the same of both submissions."""
-        return all(getattr(self, name) == getattr(other, name) for name in SAME)
+    def is_part_of(self, other: "Job") -> bool:
+        """Whether all that is asked of this submission is asked, in the same way, of the other."""
+        is_within = not other.select or self.select == other.select
+        return is_within and all(getattr(self, name) == getattr(other, name) for name in SAME)
 
     def to_json(self) -> bytes:
         """One line."""

@@ -57,8 +57,7 @@ class _Launcher:
                 message, descriptors, _, _ = socket.recv_fds(self.control, 1 << 16, 1)
                 if not message:
                     return
-                with socket.socket(fileno=descriptors[0]) as job:
-                    self.serve(json.loads(message), job)
+                self.serve(json.loads(message), descriptors)
 
     def _take_back(self, key: str) -> None:
         """A warm process that a grader has done with; or the end of one that had rehearsed."""
@@ -68,12 +67,17 @@ class _Launcher:
         else:
             self.rehearsed.pop(key).close()
 
-    def serve(self, message: dict[str, Any], job: socket.socket) -> None:
+    def serve(self, message: dict[str, Any], descriptors: list[int]) -> None:
         """One request; its job, and all that is hidden, goes past this process."""
-        if message["do"] == "rehearse":
-            self._rehearse(message["key"], job)
-        elif not self._handed_on(message, job):
-            fork(partial(self._grade, message, job))
+        if message["do"] == "forget":
+            if orders := self.rehearsed.pop(message["key"], None):
+                orders.close()
+            return
+        with socket.socket(fileno=descriptors[0]) as job:
+            if message["do"] == "rehearse":
+                self._rehearse(message["key"], job)
+            elif not self._handed_on(message, job):
+                fork(partial(self._grade, message, job))
 
     def _rehearse(self, key: str, job: socket.socket) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 
+from autograder.assignment import is_chosen
 from autograder.checks.race import Inconclusive
 from autograder.checks.remembered import Memory
 from autograder.errors import GraderError
@@ -34,7 +35,7 @@ from autograder.proof.prover import Prover
 from autograder.proof.replayer import Replayer
 from autograder.sandbox.box import Sandbox
 from autograder.sandbox.confine import Confinement
-from autograder.suite.plugin import ChecksPlugin
+from autograder.suite.plugin import ChecksPlugin, check_name
 from autograder.suite.stopwatch import Stopwatch
 from autograder.suite.world import Case, World
 
@@ -170,7 +171,7 @@ class Understudy:
         """In a fork: grade one submission."""
 
         def work(job: Job, emit: Emit) -> None:
-            if not job.is_like(self.job):
+            if not job.is_part_of(self.job):
                 raise GraderError("this grader has rehearsed something else")
             with closing(Sandbox(control, Path(order["folder"]), Confinement(**order["confinement"]))) as sandbox:
                 Grading(job, sandbox, emit, self.suite).run(partial(self._run, session))
@@ -196,7 +197,8 @@ class Understudy:
         for plugin in session.config.pluginmanager.get_plugins():
             if isinstance(plugin, Stopwatch):
                 plugin.deadline = grading.deadline
-        for item, following in zip_longest(session.items, session.items[1:]):
+        items = [item for item in session.items if is_chosen(check_name(item), grading.job.select)]
+        for item, following in zip_longest(items, items[1:]):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         return self.plugin
 

@@ -106,7 +106,8 @@ def grade(
         options: see `Options`.
         engine: a running one, to grade many; by default one is started for this run.
         progress: called with each line of results as it is known.
-        rehearsed: what `rehearse` gave with this engine; made use of where assignment, seed and selection are the same.
+        rehearsed: what `rehearse` gave with this engine; made use of where assignment and seed are the same, and the
+            checks are among those.
 
     Returns:
         The run, whatever the submission does. A submission that cannot be read is a run too, with the reason.
@@ -203,7 +204,7 @@ class _Grading:
         assert self.submission is not None
         warm = warm_modules(self.submission.source, *self.submission.parts.values())
         job = self._job(folder, seconds)
-        key = rehearsed.key if rehearsed is not None and rehearsed.job.is_like(job) else ""
+        key = rehearsed.key if rehearsed is not None and job.is_part_of(rehearsed.job) else ""
         for event in engine.run(folder, confinement.to_dict(), job.to_json(), seconds, warm, key):
             self._handle(event)
 
