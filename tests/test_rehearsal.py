@@ -40,6 +40,13 @@ def told(run: Run) -> list[Line]:
 
 
 @pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    """One that ends with these tests, and all that is prepared in it."""
+    with Engine() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def rehearsed(engine: Engine) -> Rehearsed:
     """For the small course."""
     found = rehearse("mini", root=COURSE, options=OPTIONS, engine=engine)

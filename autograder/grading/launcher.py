@@ -61,17 +61,28 @@ class _Launcher:
 
     def _take_back(self, key: str) -> None:
         """A warm process that a grader has done with; or the end of one that had rehearsed."""
-        message, descriptors, _, _ = socket.recv_fds(self.rehearsed[key], 1 << 16, 1)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self.rehearsed[key], 1 << 16, 1)
+        except OSError:  # it was killed before it had read its orders
+            message = b""
         if message:
             self.idle.setdefault(tuple(json.loads(message)["warm"]), []).append(socket.socket(fileno=descriptors[0]))
         else:
-            self.rehearsed.pop(key).close()
+            self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        """Hang up on one that had rehearsed; on idle warm processes too, where nobody is left to make use of them."""
+        if orders := self.rehearsed.pop(key, None):
+            orders.close()
+        if not self.rehearsed:
+            for control in (each for idle in self.idle.values() for each in idle):
+                control.close()
+            self.idle.clear()
 
     def serve(self, message: dict[str, Any], descriptors: list[int]) -> None:
         """One request; its job, and all that is hidden, goes past this process."""
         if message["do"] == "forget":
-            if orders := self.rehearsed.pop(message["key"], None):
-                orders.close()
+            self._forget(message["key"])
             return
         with socket.socket(fileno=descriptors[0]) as job:
             if message["do"] == "rehearse":
@@ -106,7 +117,7 @@ class _Launcher:
                 return True
             except OSError as error:
                 print(f"deepgrade: the grader that had rehearsed is gone ({error}); graded without", file=sys.stderr)
-                self.rehearsed.pop(message["key"]).close()
+                self._forget(message["key"])
                 return False
 
     def _woken(self, warm: tuple[str, ...]) -> socket.socket | None:
