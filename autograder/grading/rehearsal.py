@@ -3,8 +3,7 @@
 Forked by the launcher, it loads the suite, runs the checks on the reference itself, whose answers it keeps, collects
 the checks anew, and waits. For each submission that the launcher hands on it forks a grader, which begins where a plain
 one has come after seconds, and which tells at its end what known mistakes answered: the next need not ask these. It
-never runs or reads a submission itself; sandboxes come from the launcher, which has seen
-nothing of what is known here.
+never runs or reads a submission itself; sandboxes come from the launcher, which has seen nothing of what is known here.
 """
 
 import gc
