@@ -38,7 +38,7 @@ from autograder.release import gradescope
 from autograder.results import Run, load_results, to_gradescope, write_results
 from autograder.results.page import page
 from autograder.sandbox import wire
-from autograder.sandbox.steps import Request
+from autograder.sandbox.request import Request
 from autograder.sandbox.wire import WireError
 from autograder.sandbox.worker import read_frame
 from autograder.starter import notebook, solved_source

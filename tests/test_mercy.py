@@ -19,7 +19,7 @@ from autograder.errors import SubmissionError
 from autograder.grading import Engine, Options, grade
 from autograder.results import Outcome, Run
 from autograder.sandbox.onward import run_on
-from autograder.sandbox.steps import Request
+from autograder.sandbox.request import Request
 from autograder.sandbox.worker import describe
 from autograder.starter import notebook
 from autograder.submission import collect, warm_modules

@@ -14,7 +14,8 @@ from autograder.proof import Recording, Replay
 from autograder.proof.replay import Counter
 from autograder.sandbox import wire
 from autograder.sandbox.recorder import Recorder
-from autograder.sandbox.steps import Request, Submission, cotangents_for, differentiable, perform, recorded_inputs
+from autograder.sandbox.request import Request
+from autograder.sandbox.steps import Submission, cotangents_for, differentiable, perform, recorded_inputs
 from autograder.sandbox.worker import load_module
 from tests.ways import WAYS, Function
 
@@ -163,7 +164,7 @@ def state_of(submission: Submission, seed: int) -> dict[str, Tensor]:
 
 def follows_step(submission: Submission, make: Callable[[int], Request]) -> None:
     first, fresh = make(1), make(2)
-    recorded = perform(submission, Request(**{**vars(first), "options": first.options | {"record": None}}))
+    recorded = perform(submission, first.recorded(None))
     inputs = [item.clone() for item in recorded_inputs(list(fresh.args), fresh.kwargs, fresh.options)]
     expected = sent(perform(submission, fresh))["value"]
     outputs = expected["outputs"] if fresh.step in ("autograd", "module") else None

@@ -173,7 +173,7 @@ def test_the_order_of_turns_is_random() -> None:
             return [(name, 1.0 + (name == "student")) for name in order]
 
     prover = Counted(None, None)  # type: ignore[arg-type]
-    race = Race(Proofs(None, prover), Times(TARGETS))  # type: ignore[arg-type]
+    race = Race(Proofs(None, prover, 1), Times(TARGETS))  # type: ignore[arg-type]
     assert {race._pair() for _ in range(40)} == {(2.0, 1.0)}
     assert set(orders) == {("student", "reference"), ("reference", "student")}
 

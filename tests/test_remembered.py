@@ -5,9 +5,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from autograder.checks import remembered
+from autograder.checks import LocalRunner, remembered
 from autograder.checks.remembered import Memory, Remembered
-from autograder.sandbox.steps import Request
+from autograder.sandbox.request import Request
 
 X = np.arange(4.0)
 
@@ -46,12 +46,13 @@ def test_the_same_is_asked_once_and_each_gets_a_copy(module: ModuleType) -> None
     assert len(module.calls) == 1
 
 
+WANTED = asked()
 OTHERS = {
     "values": asked(x=X + 1),
     "dtype": asked(x=X.astype(np.float32)),
     "shape": asked(x=X.reshape(2, 2)),
     "seed": asked(seed=2),
-    "options": asked(record=None),
+    "a recording": asked().recorded(None),
 }
 
 
@@ -68,6 +69,24 @@ def test_modules_that_share_a_memory_answer_for_themselves(module: ModuleType) -
     for whose in ("a mistake", "another"):
         Remembered(module, memory=memory, whose=whose).answer(asked())
     assert len(module.calls) == 2
+
+
+def test_what_is_found_out_of_an_answer_is_found_out_once_under_its_name() -> None:
+    runner, done = Remembered(ModuleType("made")), list[str]()
+
+    def found(what: str, value: object, request: Request = WANTED) -> object:
+        return runner.once(request, what, lambda: [done.append(what), value][1])
+
+    assert [found("figures", {"operations": 3}), found("figures", "never")] == [{"operations": 3}] * 2
+    assert found("places", [["outputs", "0"]]) == [["outputs", "0"]]
+    assert found("figures", 4, asked(x=X + 1)) == 4
+    assert [found("nothing", None), found("nothing", None)] == [None] * 2
+    assert done == ["figures", "places", "figures", "nothing", "nothing"]
+
+
+def test_what_is_not_kept_is_found_out_each_time() -> None:
+    plain = LocalRunner(ModuleType("made"))
+    assert [plain.once(asked(), "figures", lambda value=value: value) for value in (1, 2)] == [1, 2]
 
 
 def test_what_fails_is_asked_again(module: ModuleType) -> None:

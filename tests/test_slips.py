@@ -7,7 +7,7 @@ import pytest
 
 from autograder.checks.runner import LocalRunner, explain
 from autograder.checks.trusted import module_from_source
-from autograder.sandbox.steps import Request
+from autograder.sandbox.request import Request
 
 HEAD = "import math\nimport numpy as np\nimport torch\n\n"
 BACKWARD = "def f(n):\n    return g_backward(n, None)\ndef g_backward(dout, cache):\n"

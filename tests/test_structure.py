@@ -11,7 +11,8 @@ from autograder.checks.architecture import difference, free_lenet
 from autograder.proof.recording import Recording, RecordingRefused
 from autograder.proof.structure import read
 from autograder.proof.weighing import Weighed
-from autograder.sandbox.steps import Request, Submission, perform
+from autograder.sandbox.request import Request
+from autograder.sandbox.steps import Submission, perform
 
 
 class Flow(nn.Module):

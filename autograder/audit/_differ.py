@@ -29,7 +29,7 @@ from autograder.checks import (
     reference_module,
 )
 from autograder.checks.given import at_hand
-from autograder.sandbox.steps import Request
+from autograder.sandbox.request import Request
 from autograder.sandbox.wire import arrays_in
 from autograder.suite import check_files, run_pytest
 from autograder.suite.plugin import ChecksPlugin

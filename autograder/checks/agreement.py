@@ -14,7 +14,7 @@ from autograder.checks.failure import CheckFailed
 from autograder.checks.runner import Answer, explain
 from autograder.checks.tolerance import Tolerance, real
 from autograder.errors import GraderError
-from autograder.sandbox.steps import Request
+from autograder.sandbox.request import Request
 from autograder.sandbox.wire import arrays_in, first_float
 
 

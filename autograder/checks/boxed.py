@@ -14,7 +14,7 @@ from autograder.sandbox import wire
 from autograder.sandbox.absence import TORCH
 from autograder.sandbox.box import Sandbox, Worker
 from autograder.sandbox.limits import Limits, WorkerLost
-from autograder.sandbox.steps import Request
+from autograder.sandbox.request import Request
 from autograder.sandbox.worker import MAX_FAILED, Sources
 
 LEAST_SECONDS = 0.1  # for a call
@@ -55,7 +55,7 @@ class BoxedRunner:
         if failed is not None:
             return failed
         most = SHORTENED_SECONDS if request.name in self.late else self.limits.call_seconds
-        answer = self._asked(self._workers[request.absent], request.to_wire(), most)
+        answer = self._asked(self._workers[request.absent], request, most)
         if answer.lost is not None and answer.lost.kind == "timeout":
             self.late.add(request.name)
         return answer

@@ -24,7 +24,7 @@ from autograder.checks.trusted import reference_module
 from autograder.errors import GraderError
 from autograder.proof import structure
 from autograder.proof.recording import Recording
-from autograder.sandbox.steps import Request
+from autograder.sandbox.request import Request
 from autograder.sandbox.wire import arrays_in
 
 SECONDS = 5.0  # of the processor, for one check: a hint must never eat the time of the checks
@@ -274,7 +274,7 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request, what came back, what is right, and where these differ."""
+    """A request as mistakes are asked it, what came back, what is right, and where these differ."""
 
     request: Request
     got: Leaves
@@ -301,18 +301,19 @@ class Failure:
         for request, answer in reversed([*student.earlier, *student.log]):
             got = _leaves(answer, student.source)
             right = _leaves(read_answer(request, reference.runner.answer(request)), reference.source)
-            asked.append(Asked(request, got, right, differing(got, right, same)))
+            too_much = answer.raised is not None and answer.raised.type == "RecordingError"
+            wanted = request if too_much else request.unrecorded()  # recording takes longer than most mistakes do
+            asked.append(Asked(wanted, got, right, differing(got, right, same)))
         return cls(tuple(asked), same)
 
     def likeness(self, runner: LocalRunner) -> Likeness:
         """How what answers resembles the student."""
         telling, whole, shown, beyond, last = False, True, False, 0, self.asked[0]
         for asked in self.asked:
-            answer = read_answer(asked.request, runner.answer(asked.request))
-            mistaken = _leaves(answer, Path(str(runner.module.__file__)))
-            off = differing(mistaken, asked.right, self.same)
-            if not off.keys() <= asked.wrong.keys() or (asked is last and asked.wrong and not off):
+            off = self._off(asked, runner)
+            if not off <= asked.wrong.keys() or (asked is last and asked.wrong and not off):
                 return Likeness()
+            mistaken = _answered(asked, runner) if off else {}
             explained = [path for path in off if self._same_at(path, asked.got, mistaken)]
             if asked is last:
                 shown = asked.first in explained and _tells(asked.got.get(asked.first))
@@ -320,11 +321,23 @@ class Failure:
             beyond += len(off) - len(explained)
         return Likeness(telling, telling and whole, shown, beyond)
 
+    def _off(self, asked: Asked, runner: LocalRunner) -> set[Place]:
+        """Where a mistake's answer differs from what is right."""
+        what = f"differences, {self.same.__name__}"
+        found = runner.once(asked.request, what, lambda: [*differing(_answered(asked, runner), asked.right, self.same)])
+        return {tuple(path) for path in found}
+
     def _same_at(self, path: Place, got: Leaves, mistaken: Leaves) -> bool:
         """Whether there is the same at a place in both, or nothing in both."""
         if path not in got or path not in mistaken:
             return path not in got and path not in mistaken
         return self.same(got[path], mistaken[path])
+
+
+def _answered(asked: Asked, runner: LocalRunner) -> Leaves:
+    """By a mistake."""
+    answer = read_answer(asked.request, runner.answer(asked.request))
+    return _leaves(answer, Path(str(runner.module.__file__)))
 
 
 def _leaves(answer: Answer, source: Path) -> Leaves:

@@ -1,7 +1,6 @@
 """Networks that a submission builds, judged by what they were recorded to do: never by what is said of them."""
 
 import math
-import secrets
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,12 +8,14 @@ from typing import Any
 import torch
 
 from autograder.checks.door import Door
+from autograder.checks.draw import Draw
 from autograder.checks.failure import CheckFailed
 from autograder.errors import GraderError
 from autograder.proof.layers import Structure
 from autograder.proof.prover import Prover
 from autograder.proof.recording import RecordingRefused
 from autograder.proof.replayer import Replayer
+from autograder.sandbox.request import Request
 
 IN_TRAINING = {True: "in training", False: "in evaluation"}
 
@@ -27,22 +28,24 @@ class Network:
         call: as a student would write it.
         name: what it is loaded under.
         networks: where it came from.
-        is_reference: whose it is.
+        request: that it is the answer to.
         recorded: its recording and what it holds, by its own account.
+        reference: the door that it came through, where it is the reference's, whom we believe.
     """
 
     call: str
     name: str
     networks: "Networks"
-    is_reference: bool
+    request: Request
     recorded: dict[str, Any]
+    reference: Door | None = None
 
     @cached_property
     def _read(self) -> dict[str, Any]:
         try:
-            said: dict[str, Any] = self.networks.ask(self, "network", **self.recorded)
+            said: dict[str, Any] = self.networks.ask(self, "network")
         except CheckFailed as failed:
-            if self.is_reference:
+            if self.reference is not None:
                 raise GraderError(f"the reference's network: {failed}") from failed
             raise
         return said
@@ -55,14 +58,13 @@ class Network:
     @cached_property
     def held(self) -> int:
         """How many numbers it learns by its own account, whether they take part or not."""
-        if self.is_reference:  # which is believed
+        if self.reference is not None:
             return sum(math.prod(shape) for role, shape, _ in self.recorded["held"] if role == "parameter")
         return int(self._read["held"])
 
     def logits(self, images: torch.Tensor, seed: int) -> torch.Tensor:
         """What it makes of images with weights that are drawn from the seed, see `proof.weighing`; they must have the
         recorded shape."""
-        assert self._read  # it is loaded
         out: torch.Tensor = self.networks.ask(self, "weighed", images=images, seed=seed)
         return out
 
@@ -70,7 +72,6 @@ class Network:
         self, images: torch.Tensor, cotangent: torch.Tensor, seed: int, shapes: list[list[int]] | None = None
     ) -> tuple[torch.Tensor, list[float]]:
         """Outputs and norms of the parameters' gradients, with usual initial weights."""
-        assert self._read
         asked = {"images": images, "cotangent": cotangent, "seed": seed, "shapes": shapes}
         out, norms = self.networks.ask(self, "gradients", **asked)
         return out, norms
@@ -83,14 +84,17 @@ class Networks:
 
     Attributes:
         student: whose networks these are.
+        secret: weights are drawn from, which whoever makes a recording must not know.
         prover: where recordings are read and run; None on a student's own machine, where there is nobody to doubt.
     """
 
     student: Door
+    secret: int
     prover: Prover | None = None
 
     def __post_init__(self) -> None:
-        self.count = 0
+        self.count, self.loaded = 0, dict[str, Any]()
+        self.other = Draw(self.secret, f"weights of {self.student.check}")
         self.here = Replayer()
 
     def __call__(
@@ -121,7 +125,8 @@ class Networks:
         call = f"{door.describe(request)}, {IN_TRAINING[training]} on images of shape {list(images)}"
         value = door.value_of(request)
         self.count += 1
-        network = Network(call, f"network {self.count}", self, of is not None, _plain(value) | {"shape": list(images)})
+        recorded = _plain(value) | {"shape": list(images)}
+        network = Network(call, f"network {self.count}", self, request, recorded, of)
         if of is None:
             request, answer = door.log[-1]
             door.log[-1] = (request, replace(answer, value=network.structure.summary()))
@@ -133,22 +138,30 @@ class Networks:
         Raises:
             CheckFailed: what was recorded cannot be done again.
         """
-        asked = {"do": door, "name": network.name, **what}
+        if network.reference is None:
+            return self._asked(network, door, what)
+        about = replace(network.request, options=network.request.options | {"asked": what})
+        return network.reference.once(about, door, lambda: self._asked(network, door, what))
+
+    def _asked(self, network: Network, door: str, what: dict[str, Any]) -> Any:
         try:
-            if self.prover is None:
-                return getattr(self.here, door)(asked)
-            return self.prover.ask(door, **{key: item for key, item in asked.items() if key != "do"})
+            if network.name not in self.loaded:
+                self.loaded[network.name] = self._done("network", {"name": network.name, **network.recorded})
+            return self.loaded[network.name] if door == "network" else self._done(door, {"name": network.name, **what})
         except RecordingRefused as refused:
             told = f"What your network was seen to do {refused}."
             raise CheckFailed(told, rung="unproven", call=network.call) from refused
+
+    def _done(self, door: str, what: dict[str, Any]) -> Any:
+        return self.prover.ask(door, **what) if self.prover is not None else getattr(self.here, door)(what)
 
     def fail(self, network: Network, message: str) -> None:
         """End the check with a message about a network."""
         raise CheckFailed(message, rung="structure", call=network.call)
 
     def seed(self) -> int:
-        """Of weights: nobody knows it before the recording is here."""
-        return secrets.randbits(63)
+        """Of weights: nobody knows it who makes a recording."""
+        return self.other.seed()
 
 
 def _plain(value: Any) -> dict[str, Any]:

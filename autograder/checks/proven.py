@@ -1,11 +1,10 @@
 """What a call costs, proven: the operations that were seen in the worker, done again where the submission never was.
 
-The recording is replayed on inputs that are drawn after it arrived; what it gives is compared with the reference's
-answer to these, and every figure is counted in the replay. Numbers that were computed outside torch, or out of sight,
-do not change with the inputs, and show.
+The recording is replayed on inputs that no submission has seen; what it gives is compared with the reference's answer
+to these, and every figure is counted in the replay. Numbers that were computed outside torch, or out of sight, do not
+change with the inputs, and show.
 """
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -22,7 +21,8 @@ from autograder.errors import GraderError
 from autograder.proof.prover import Prover
 from autograder.proof.recording import RecordingRefused
 from autograder.sandbox.absence import TORCH, is_forbidden
-from autograder.sandbox.steps import Request, cotangents_for, differentiable, recorded_inputs
+from autograder.sandbox.request import Request
+from autograder.sandbox.steps import cotangents_for, differentiable, recorded_inputs
 
 STUDENT, REFERENCE = "student", "reference"
 NO_DEVICE = "This check needs a GPU; its points are added from a run where there is one."
@@ -45,7 +45,7 @@ class Kept(Protocol):
 
 @dataclass(frozen=True)
 class Proven:
-    """A call whose recordings, the student's and the reference's, are loaded and were seen to be right.
+    """A call whose recording was seen to be right.
 
     Attributes:
         call: as a student would write it.
@@ -65,6 +65,7 @@ class Proofs:
     Attributes:
         agrees: student and reference.
         prover: where recordings are replayed.
+        secret: other inputs are drawn from, which whoever makes a recording must not know.
         device: on what, in torch's words.
         kept: where the student's recording is kept for a device, or comes from.
         check: under this name.
@@ -74,6 +75,7 @@ class Proofs:
 
     agrees: Agrees
     prover: Prover
+    secret: int
     device: str = "cpu"
     kept: Kept | None = None
     check: str = ""
@@ -94,15 +96,32 @@ class Proofs:
             Deferred: it is recorded, and to be replayed elsewhere.
         """
         first = asking(self.agrees, self.agrees.student.draw)
+        first = first.recorded(None if limit is None else 2 * int(limit) + 1000)
+        call, student, expected = self._proven(first, asking, tol)
+        once = self.agrees.reference.once
+        return Proven(call, student, once(first, "figures", lambda: self._figures_of_reference(expected)))
+
+    def loaded(self, asking: Asking, tol: Tolerance | None = None) -> str:
+        """As `of`, without figures: the proven recording and the reference's are loaded, so that they can take turns.
+
+        Returns:
+            The call, as a student would write it.
+        """
+        first = asking(self.agrees, self.agrees.student.draw).recorded(None)
+        call, _, expected = self._proven(first, asking, tol)
+        self._load_reference(expected)
+        return call
+
+    def _proven(self, first: Request, asking: Asking, tol: Tolerance | None) -> tuple[str, dict[str, int], Answer]:
+        """The call, the student's figures, and the reference's answer."""
         self._refuse_numpy(first)
-        most = None if limit is None else 2 * int(limit) + 1000
-        got, expected = self._recorded(replace(first, options=first.options | {"record": most}), tol)
+        got, expected = self._recorded(first, tol)
         call = self.agrees.student.describe(first)
-        other = Draw(secrets.randbits(128), "replay")
-        self.fresh = _afresh(first, asking(self._with(other), other))
+        other = Draw(self.secret, f"replay of {first.options['seed']}")
+        self.fresh = _afresh(first.unrecorded(), asking(self._with(other), other))
         self._give(self.fresh)
         student = self._replayed(call, got, self.fresh, tol)  # before the replayer's memory has held the answer
-        return Proven(call, student, self._replayed_reference(expected))
+        return call, student, expected
 
     def _recorded(self, first: Request, tol: Tolerance | None) -> tuple[Answer, Answer]:
         """The student's answer, with its recording, and the reference's."""
@@ -132,10 +151,15 @@ class Proofs:
         cotangents = cotangents_for(differentiable(outputs), fresh.options["seed"])
         self.prover.give(recorded_inputs(list(fresh.args), fresh.kwargs, fresh.options), cotangents, self.device)
 
-    def _replayed_reference(self, recorded: Answer) -> dict[str, int]:
-        """Load and run the reference's recording; its figures."""
+    def _load_reference(self, recorded: Answer) -> None:
         try:
             self.prover.load(REFERENCE, recorded.recording, self.device)
+        except RecordingRefused as refused:
+            raise GraderError(f"the reference's own recording {refused}") from refused
+
+    def _figures_of_reference(self, recorded: Answer) -> dict[str, int]:
+        self._load_reference(recorded)
+        try:
             return self.prover.run(REFERENCE).figures
         except RecordingRefused as refused:
             raise GraderError(f"the reference's own recording {refused}") from refused

@@ -165,7 +165,7 @@ class Race:
             CheckFailed: the answer is not proven, or the limit was missed.
             Inconclusive: the reference's own times do not agree with each other.
         """
-        self.name, self.call = name, self.proofs.of(asking, tol).call
+        self.name, self.call = name, self.proofs.loaded(asking, tol)
         self.proofs.agrees.student.runner.close()  # no submission runs while the clock does
         for _ in range(WARM_UP):
             self._pair()

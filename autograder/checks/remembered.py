@@ -3,12 +3,12 @@ mistakes answer each of them once."""
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from autograder.checks.runner import Answer, LocalRunner
+from autograder.checks.runner import Answer, LocalRunner, T
 from autograder.sandbox import wire
-from autograder.sandbox.steps import Request
+from autograder.sandbox.request import Request
 
 MOST, EACH = 96 << 20, 8 << 20  # bytes, of all answers and of one
 KEY = 20  # bytes of a digest
@@ -35,7 +35,7 @@ class Memory:
         """Of an answer: a hash of everything that it depends on. Many are asked the same one after another."""
         if self._last is None or self._last[0] is not request:
             found = hashlib.blake2b(digest_size=KEY)
-            for part in wire.encode(request.to_wire(), sparse=True):
+            for part in request.frame:
                 found.update(part)
             self._last = request, found.digest()
         return hashlib.blake2b(self._last[1] + whose.encode(), digest_size=KEY).digest()
@@ -45,7 +45,9 @@ class Memory:
         return Answer.from_reply(wire.decode(*self._frames[key])) if key in self._frames else None
 
     def put(self, key: bytes, answer: Answer) -> None:
-        """Keep an answer, where there is room for it."""
+        """Keep an answer, where more is taken in and there is room for it."""
+        if not self.is_open:
+            return
         reply = {"value": answer.value, "mutated": list(answer.mutated), "recording": answer.recording}
         _, header, *payload = wire.encode(reply)
         if self._taken(key, (bytes(header), b"".join(payload))):
@@ -94,6 +96,18 @@ class Remembered(LocalRunner):
         if (kept := self.memory.get(key)) is not None:
             return kept
         answer = super().answer(request)
-        if answer.ok and self.memory.is_open:
+        if answer.ok:
             self.memory.put(key, answer)
         return answer
+
+    def once(self, request: Request, what: str, work: Callable[[], T]) -> T:
+        """See `LocalRunner`. What it is must be plain, and the same whenever it is found out; None is not kept."""
+        try:
+            key = self.memory.key(request, f"{what} of {self.whose}")
+        except wire.WireError:
+            return work()
+        if (kept := self.memory.get(key)) is not None:
+            return kept.value  # type: ignore[no-any-return]
+        if (found := work()) is not None:
+            self.memory.put(key, Answer(found))
+        return found

@@ -4,11 +4,11 @@ answers."""
 import linecache
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from autograder.assignment import ANSWERS, FORMULAS, Formula, package_modules, package_name, plain
 from autograder.checks.failure import CheckFailed, Raised
@@ -16,10 +16,12 @@ from autograder.checks.slips import slip
 from autograder.sandbox import wire
 from autograder.sandbox.absence import TORCH
 from autograder.sandbox.limits import WorkerLost
-from autograder.sandbox.steps import Request, Submission, perform
+from autograder.sandbox.request import Request
+from autograder.sandbox.steps import Submission, perform
 from autograder.sandbox.worker import describe
 from autograder.submission import LEFT_OUT, left_out, where
 
+T = TypeVar("T")
 CHECK_CALLS = 6  # a check may take as long as so many calls that take their limit
 SHORTENED_SECONDS = 2.0  # for what did not return in time once already
 BELOW = 'below `if __name__ == "__main__":`'
@@ -123,10 +125,14 @@ class LocalRunner:
         try:
             if request.step == "value" and request.args:
                 return Answer(self._of_key(str(request.args[0]), request.kwargs))
-            sent = Request.from_wire(wire.copied(request.to_wire(), sparse=True))
+            sent = Request.from_wire(wire.received(request.frame, sparse=True))
             return Answer.from_reply(wire.copied(perform(Submission(self.module, self.helpers), sent)))
         except (Exception, SystemExit) as error:
             return Answer(raised=Raised.from_wire(describe(error, str(self.module.__file__), self.parts)))
+
+    def once(self, request: Request, what: str, work: Callable[[], T]) -> T:
+        """What somebody finds out about the answer to a request, under a name; where answers are kept, it is too."""
+        return work()
 
     def _of_key(self, question: str, values: dict[str, float]) -> Any:
         """What is right for one question of the quiz, where these values were drawn; as answers are compared."""

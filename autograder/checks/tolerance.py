@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Allowed: `|got - expected| <= atol + rtol * max(|expected|, scale)`, scale the largest finite expected magnitude.
+    """Allowed: `|got - expected| <= atol + rtol * scale`, scale the largest finite expected magnitude.
 
     Attributes:
         rtol: relative to that magnitude.
@@ -25,9 +25,8 @@ class Tolerance:
     def allowed(self, expected: np.ndarray) -> np.ndarray:
         """Allowed difference at each entry, shape as `expected`."""
         magnitude = np.abs(expected.astype(np.complex128 if expected.dtype.kind == "c" else np.float64))
-        magnitude = np.where(np.isfinite(magnitude), magnitude, 0.0)
-        scale = magnitude.max(initial=0.0)
-        return np.asarray(self.atol + self.rtol * np.maximum(magnitude, scale))
+        scale = magnitude.max(initial=0.0, where=np.isfinite(magnitude))
+        return np.full(expected.shape, self.atol + self.rtol * scale)
 
     def scaled(self, factor: float) -> "Tolerance":
         """The same, `factor` times as loose."""

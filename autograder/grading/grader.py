@@ -44,13 +44,13 @@ from autograder.proof.prover import Prover
 from autograder.sandbox.box import Sandbox, Worker
 from autograder.sandbox.limits import Limits, WorkerLost
 from autograder.sandbox.parts import code_of
-from autograder.sandbox.steps import Request
+from autograder.sandbox.request import Request
 from autograder.sandbox.worker import Sources
 from autograder.submission import take_needed
 from autograder.suite import check_files, merged, run_pytest
 from autograder.suite.plugin import ChecksPlugin
 from autograder.suite.stopwatch import watch
-from autograder.suite.world import Case, World
+from autograder.suite.world import Case, World, drawn_secret
 
 DEVICE_LIMITS = Limits(call_seconds=60.0, memory_mb=8192)  # recorded on the processor at a device's sizes
 
@@ -101,12 +101,14 @@ class Suite:
         reference: answers what is right.
         helpers: of the assignment, run beside the reference.
         diagnosis: knows the known mistakes; each submission takes one anew.
+        secret: see `World`.
     """
 
     assignment: Assignment
     reference: LocalRunner
     helpers: ModuleType | None
     diagnosis: Diagnosis
+    secret: int = field(default_factory=drawn_secret)
 
     @property
     def limits(self) -> Limits:
@@ -236,6 +238,7 @@ class Grading:
             device=job.device,
             large=self._large if job.device or job.recordings else None,
             kept=Kept(Path(job.recordings), self._replays) if job.recordings else None,
+            secret=suite.secret,
             students=tuple(job.students),
         )
 

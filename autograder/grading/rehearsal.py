@@ -83,6 +83,7 @@ def _world(job: Job, suite: Suite, deadline: float) -> World:
         deadline=deadline,
         source=suite.assignment.solution,
         prover=Trusting,
+        secret=suite.secret,
     )
 
 

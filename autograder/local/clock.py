@@ -22,7 +22,7 @@ from autograder.checks.interrupting import is_between
 from autograder.checks.runner import CHECK_CALLS, SHORTENED_SECONDS, place
 from autograder.local.forbidden import forbidding
 from autograder.sandbox.limits import WorkerLost
-from autograder.sandbox.steps import Request
+from autograder.sandbox.request import Request
 from autograder.sandbox.worker import describe
 
 PATIENCE = 1.0  # between two interruptions, should the first be caught in there

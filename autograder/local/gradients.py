@@ -22,7 +22,8 @@ from autograder.local.run import Session
 from autograder.local.terminal import RIGHT, WRONG, Terminal
 from autograder.local.work import Work, read_work
 from autograder.sandbox.absence import TORCH
-from autograder.sandbox.steps import Request, cotangents_for
+from autograder.sandbox.request import Request
+from autograder.sandbox.steps import cotangents_for
 from autograder.sandbox.worker import describe
 
 STEP = 1e-6  # of the central differences, in float64

@@ -24,7 +24,8 @@ from autograder.local.work import read_work
 from autograder.proof.recording import Recording, RecordingRefused
 from autograder.proof.replay import Counter, Replay
 from autograder.sandbox.recorder import MOST_OPERATIONS
-from autograder.sandbox.steps import Request, cotangents_for, differentiable, recorded_inputs
+from autograder.sandbox.request import Request
+from autograder.sandbox.steps import cotangents_for, differentiable, recorded_inputs
 
 GROWTH = 1.1
 MAY_GROW = "The handout says what may grow."
@@ -74,7 +75,7 @@ class Measuring(Session):
 
     def _measured(self, terminal: Terminal, task: str, door: Door, request: Request) -> bool:
         """Count one call, with its backward where it has one; whether it is within the limits."""
-        asked = replace(request, options=request.options | {"record": MOST_OPERATIONS})
+        asked = request.recorded(MOST_OPERATIONS)
         if request.step == "call" and any(tensor.is_floating_point() for tensor in recorded(request)):
             asked = replace(asked, step="autograd")
         answer = door.runner.answer(asked)
@@ -126,8 +127,7 @@ def _replayed(door: Door, asked: Request, answer: Answer) -> tuple[dict[str, int
         RecordingRefused: it cannot be replayed.
     """
     fresh = replace(asked, args=_afresh(asked.args), kwargs=_afresh(asked.kwargs))
-    plain = replace(fresh, options={key: item for key, item in fresh.options.items() if key != "record"})
-    right = door.runner.answer(plain)
+    right = door.runner.answer(fresh.unrecorded())
     if not right.ok:
         raise RecordingRefused("cannot be done on other numbers: your code fails there")
     outputs = right.value["outputs"] if asked.step in ("autograd", "module") else None

@@ -18,7 +18,7 @@ from autograder.local.given import changed, given_modules
 from autograder.sandbox.courtesy import stand_in_for_ipython
 from autograder.sandbox.names import is_builtin
 from autograder.sandbox.poison import poison
-from autograder.sandbox.steps import Request
+from autograder.sandbox.request import Request
 from autograder.sandbox.steps import Submission as Loaded
 from autograder.sandbox.worker import Sources, describe, load_submission
 from autograder.submission import collect, take_needed, written_in

@@ -21,6 +21,7 @@ from autograder.sandbox import watch, wire
 from autograder.sandbox.confine import SHARED_MEMORY, Confinement
 from autograder.sandbox.folders import remove_owned, remove_tree
 from autograder.sandbox.limits import Limits, WorkerLost
+from autograder.sandbox.request import Request
 from autograder.sandbox.users import UserIds, running_as
 from autograder.sandbox.worker import Sources
 from autograder.sandbox.zygote import main
@@ -165,12 +166,13 @@ class Worker:
             os.set_blocking(descriptor, False)
 
     def request(self, value: Any, seconds: float | None = None) -> Any:
-        """Send one value, wait for one.
+        """Send one value, or a `Request`, and wait for a value.
 
         Raises:
             WorkerLost: it ended, ran out of time, memory or disk, or answered with something that is no frame.
         """
-        exchange = _Exchange(self, wire.encode(value, sparse=True), seconds or self.limits.call_seconds)
+        frame = value.frame if isinstance(value, Request) else wire.encode(value, sparse=True)
+        exchange = _Exchange(self, frame, seconds or self.limits.call_seconds)
         try:
             exchange.run()
             self.seconds = time.monotonic() - exchange.started

@@ -8,7 +8,7 @@ import inspect
 import random
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -17,48 +17,13 @@ import torch
 
 from autograder.sandbox.onward import StandIn
 from autograder.sandbox.recorder import Recorder, drawing, goes_backward
+from autograder.sandbox.request import RECORD, Request
 from autograder.sandbox.wire import Seeded, arrays_in, first_float
 
 
 class ContractError(Exception):
     """The submission breaks the contract in a way that a plain comparison cannot express: the message is for the
     student."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One step on a submission.
-
-    Attributes:
-        step: a name in `STEPS`.
-        name: the function, class, pair, helper or constant that it is about.
-        args: positional arguments, plain values.
-        kwargs: keyword arguments, plain values.
-        options: what the step itself needs (`spec`, `seed`, `wrt`, `init`, `state`, …).
-        absent: groups of what must be absent where it runs; for the runner, not sent.
-    """
-
-    step: str
-    name: str
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
-    absent: tuple[str, ...] = ()
-
-    def to_wire(self) -> dict[str, Any]:
-        """As a tree of plain values."""
-        return {
-            "step": self.step,
-            "name": self.name,
-            "args": list(self.args),
-            "kwargs": self.kwargs,
-            "options": self.options,
-        }
-
-    @classmethod
-    def from_wire(cls, tree: dict[str, Any]) -> "Request":
-        """The inverse of `to_wire`."""
-        return cls(tree["step"], tree["name"], tuple(tree["args"]), tree["kwargs"], tree["options"])
 
 
 @dataclass(frozen=True)
@@ -89,15 +54,15 @@ def perform(submission: Submission, request: Request) -> dict[str, Any]:
 
     Returns:
         `{"value": what the step gives, "mutated": positions and keywords of the arguments that were written into}`,
-        and the `recording` of what it did, where `options["record"]` says after how many operations to stop.
+        and the `recording` of what it did, where one is asked for (see `Request.recorded`).
     """
     seed(request.options.get("seed", 0))
     args, kwargs = _made(list(request.args)), _made(request.kwargs)
     before = [_snapshot(item) for item in (*args, *kwargs.values())]
     step, more = STEPS[request.step], {}
-    if "record" in request.options:
+    if RECORD in request.options:
         given, path = recorded_inputs(args, kwargs, request.options), str(submission.module.__file__)
-        with Recorder(given, path, request.options["record"]) as recorder:
+        with Recorder(given, path, request.options[RECORD]) as recorder:
             value = step(submission, request.name, args, kwargs, request.options)
         more["recording"] = recorder.written(value)
     else:

@@ -63,7 +63,7 @@ class Seeded:
 
 
 def encode(value: Any, max_payload: int | None = None, *, sparse: bool = False) -> list[bytes | memoryview]:
-    """A value as the parts of one frame.
+    """A value as the parts of one frame; arrays in it are views of the value's own.
 
     Args:
         value: plain data.
@@ -125,7 +125,7 @@ def _pack(value: Any, arrays: list[np.ndarray], depth: int) -> Any:
         tag = "bfloat16" if value.dtype is torch.bfloat16 else "tensor"
         return _pack_array(_plain_tensor(value), tag, arrays)
     if isinstance(value, np.ndarray | np.generic) and not isinstance(value, np.str_):  # which is a str besides
-        return _pack_array(np.array(value, subok=False), "array" if isinstance(value, np.ndarray) else "scalar", arrays)
+        return _pack_array(np.asarray(value), "array" if isinstance(value, np.ndarray) else "scalar", arrays)
     return _pack_container(value, arrays, depth)
 
 
@@ -144,12 +144,14 @@ def _pack_container(value: Any, arrays: list[np.ndarray], depth: int) -> Any:
 
 def _plain_tensor(tensor: torch.Tensor) -> np.ndarray:
     """The tensor's numbers, whatever its strides, device, layout, conjugation or class."""
+    if type(tensor) is torch.Tensor and tensor.layout is torch.strided and tensor.dtype is not torch.bfloat16:
+        return tensor.numpy(force=True)
     with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
         dense = tensor.detach().to_dense() if tensor.layout is not torch.strided else tensor.detach()
         dense = dense.cpu().resolve_conj().resolve_neg()
         if dense.dtype is torch.bfloat16:  # which numpy lacks: its bits
             dense = dense.contiguous().view(torch.int16)
-        return np.array(dense.numpy(), subok=False)
+        return np.asarray(dense.numpy())
 
 
 def _pack_array(array: np.ndarray, kind: str, arrays: list[np.ndarray]) -> Any:
@@ -268,13 +270,10 @@ class _Reader:
         count = math.prod(shape) * dtype.itemsize
         if self.offset + count > len(self.payload):
             raise WireError("an array longer than the payload")
-        raw = np.frombuffer(self.payload[self.offset : self.offset + count], dtype=np.uint8)
+        array: np.ndarray = np.ndarray(shape, dtype, self.payload, self.offset)
         self.offset += count
-        if self.own or not (raw.flags.writeable and raw.view(dtype).flags.aligned):
-            array: np.ndarray = np.ndarray(shape, dtype)  # which owns its memory; a view could not be resized
-            array.reshape(-1).view(np.uint8)[:] = raw
-        else:
-            array = raw.view(dtype).reshape(shape)
+        if self.own or not (array.flags.writeable and array.flags.aligned):
+            array = array.copy()  # which owns its memory; a view could not be resized
         if dtype.kind == "b":
             np.not_equal(array.view(np.uint8), 0, out=array)  # no other byte is a truth value
         if kind == "tensor":
@@ -313,5 +312,10 @@ def first_float(value: Any) -> torch.dtype | None:
 
 def copied(value: Any, *, sparse: bool = False) -> Any:
     """The value as the other side would receive it: plain, and sharing no memory with the original."""
-    _, header, *payload = encode(value, sparse=sparse)
+    return received(encode(value, sparse=sparse), sparse=sparse)
+
+
+def received(frame: list[bytes | memoryview], *, sparse: bool = False) -> Any:
+    """The value in the parts of a frame, sharing no memory with them."""
+    _, header, *payload = frame
     return decode(bytes(header), b"".join(payload), sparse=sparse)

@@ -24,7 +24,8 @@ from autograder.sandbox.names import own_builtins
 from autograder.sandbox.onward import compile_source, run_on
 from autograder.sandbox.parts import Parts, kept_code
 from autograder.sandbox.recorder import RecordingError
-from autograder.sandbox.steps import ContractError, Request, Submission, perform, seed
+from autograder.sandbox.request import Request
+from autograder.sandbox.steps import ContractError, Submission, perform, seed
 
 MAX_MESSAGE = 600
 MAX_FAILED = 5  # statements of an import that are told of

@@ -23,7 +23,7 @@ from autograder.checks.proven import NO_DEVICE, Proofs
 from autograder.checks.race import GpuRace, Inconclusive, Race, Times
 from autograder.errors import GraderError
 from autograder.proof.prover import Prover
-from autograder.sandbox.steps import Request
+from autograder.sandbox.request import Request
 from autograder.suite._answering import Answering, function_of, needs_device
 from autograder.suite._handed import handed_arrays
 from autograder.suite._told import UNUSABLE, told
@@ -83,7 +83,7 @@ class ChecksPlugin:
     def cost(self, agrees: Agrees, prover: Prover, request: pytest.FixtureRequest) -> Cost:
         """What a call costs, against limits and the reference."""
         limits = self.world.assignment.costs.get(_task(request.node) or "")
-        request.node.stash[COST] = cost = Cost(Proofs(agrees, prover), limits)
+        request.node.stash[COST] = cost = Cost(Proofs(agrees, prover, self.world.secret), limits)
         return cost
 
     @pytest.fixture
@@ -96,7 +96,8 @@ class ChecksPlugin:
     @pytest.fixture
     def networks(self, student: Door, request: pytest.FixtureRequest) -> Networks:
         """Networks that the submission builds, recorded."""
-        return Networks(student, request.getfixturevalue("prover") if self.world.reference else None)
+        prover = request.getfixturevalue("prover") if self.world.reference else None
+        return Networks(student, self.world.secret, prover)
 
     @pytest.fixture
     def limits(self, request: pytest.FixtureRequest) -> Costs:
@@ -111,14 +112,15 @@ class ChecksPlugin:
     def race(self, agrees: Agrees, prover: Prover, request: pytest.FixtureRequest) -> Race:
         """Against the reference, with the targets in [race.TASK] of assignment.toml."""
         targets = _targets(self.world.assignment.races, request)
-        request.node.stash[RACE] = race = Race(Proofs(agrees, prover), Times(targets))
+        request.node.stash[RACE] = race = Race(Proofs(agrees, prover, self.world.secret), Times(targets))
         return race
 
     @pytest.fixture
     def gpu_race(self, agrees: Agrees, prover: Prover, request: pytest.FixtureRequest) -> GpuRace:
         """The same on an accelerator, with the targets in [gpu.TASK]; for checks with the marker `gpu`."""
         targets = _targets(self.world.assignment.gpu_races, request)
-        proofs = Proofs(agrees, prover, self.world.device, self.world.kept, request.node.name)
+        world = self.world
+        proofs = Proofs(agrees, prover, world.secret, world.device, world.kept, request.node.name)
         request.node.stash[RACE] = race = GpuRace(proofs, Times(targets))
         return race
 

@@ -1,5 +1,6 @@
 """What checks are run against, and how each case of one ends: between the plugin and those who run it."""
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +53,11 @@ class Blocked(Exception):
     """The check was not run, and why."""
 
 
+def drawn_secret() -> int:
+    """From the system's randomness."""
+    return secrets.randbits(128)
+
+
 def _nobody() -> Prover:
     raise Inconclusive("What a call costs is proven in a sandbox, and there is none here.")
 
@@ -73,6 +79,7 @@ class World:
         device: where checks that need an accelerator run; empty where there is none.
         large: as `student`, for calls at an accelerator's sizes; None where checks that need one are deferred.
         kept: recordings of these checks, to be made here or to be replayed.
+        secret: what submissions are proven on is drawn from; it never leaves this process.
         students: what those who handed it in are known by; empty where nobody knows.
     """
 
@@ -88,6 +95,7 @@ class World:
     device: str = ""
     large: Callable[[], Runner] | None = None
     kept: Kept | None = None
+    secret: int = field(default_factory=drawn_secret)
     students: tuple[str, ...] = ()
 
     def become(self, other: "World") -> None:

@@ -62,7 +62,7 @@ def switch_off(name: str) -> None:
 def experiment(sandbox: Any, folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     """Import a source, call its functions one after another in the same worker."""
     from autograder.sandbox.limits import Limits, WorkerLost
-    from autograder.sandbox.steps import Request
+    from autograder.sandbox.request import Request
     from autograder.sandbox.worker import Sources
 
     folder.mkdir(mode=0o755)
@@ -75,7 +75,7 @@ def experiment(sandbox: Any, folder: Path, wanted: dict[str, Any]) -> dict[str, 
         facts = {"pid": worker.pid, "uid": worker.uid, "cell": str(worker.folder)}
         try:
             for call in ["import", *wanted["calls"]]:
-                request = {"import": None} if call == "import" else Request("call", call[0], tuple(call[1:])).to_wire()
+                request = {"import": None} if call == "import" else Request("call", call[0], tuple(call[1:]))
                 reply = worker.request(request)
                 if call != "import" or "error" in reply:
                     replies.append(plain(reply))

@@ -128,7 +128,7 @@ class Field:
 
     def _probed(self, sandbox: Any, folder: Path, source: str) -> Iterator[str]:
         from autograder.sandbox.limits import Limits, WorkerLost
-        from autograder.sandbox.steps import Request
+        from autograder.sandbox.request import Request
         from autograder.sandbox.worker import Sources
 
         folder.mkdir(mode=0o755)
@@ -138,7 +138,7 @@ class Field:
         reply: Any = None
         with sandbox.worker(Sources("probe", path), Limits(3.0, 256)) as worker, suppress(WorkerLost):
             worker.request({"import": None})
-            reply = worker.request(Request("call", "attack", (str(self.assignment.solution),)).to_wire())
+            reply = worker.request(Request("call", "attack", (str(self.assignment.solution),)))
         remove_tree(folder)
         if isinstance(reply, dict) and reply.get("value") == "succeeded":
             yield "succeeded"

@@ -1,0 +1,90 @@
+"""What is proven is proven on inputs that who recorded it cannot know, and of the reference it is found out once."""
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autograder.assignment import load_assignment
+from autograder.checks import LocalRunner, reference_module
+from autograder.checks.remembered import Memory, Remembered
+from autograder.proof.prover import Prover
+from autograder.proof.replayer import Replayer
+from autograder.suite import check_files, run_pytest
+from autograder.suite.plugin import ChecksPlugin
+from autograder.suite.world import Case, World
+
+COURSE = Path(__file__).parent / "course"
+COST, RACE = "test_affine_cost", "test_affine_race"
+
+
+class Here(Prover):
+    """Replays in this process, and keeps what it is asked."""
+
+    asked: list[dict[str, Any]]
+
+    def __init__(self, asked: list[dict[str, Any]]) -> None:
+        self.asked, self.replayer = asked, Replayer()
+
+    def _ask(self, what: dict[str, Any]) -> Any:
+        self.asked.append(what)
+        return getattr(self.replayer, what["do"])(what)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def asked_of_the_replayer(check: str, memory: Memory, **more: int) -> list[dict[str, Any]]:
+    """While a check runs on the reference, whose answers are kept in a memory."""
+    assignment = load_assignment("mini", COURSE)
+    module, asked, ended = reference_module("reference_mini", assignment), list[dict[str, Any]](), list[Case]()
+    world = World(
+        assignment=assignment,
+        student=lambda: LocalRunner(module),
+        student_module=module,
+        reference=Remembered(module, memory=memory),
+        seed=1,
+        deadline=time.monotonic() + 60,
+        source=assignment.solution,
+        prover=lambda: Here(asked),
+        **more,
+    )
+    plugin = ChecksPlugin(world, lambda name, case, cases: ended.append(case), [check])
+    run_pytest(plugin, assignment.folder, check_files(assignment))
+    assert [case.outcome for case in ended] == ["passed"]
+    return asked
+
+
+def inputs(asked: list[dict[str, Any]]) -> list[bytes]:
+    return [tensor.numpy().tobytes() for each in asked if each["do"] == "give" for tensor in each["inputs"]]
+
+
+@pytest.mark.parametrize("check", [COST, RACE])
+def test_two_runs_of_one_seed_are_proven_on_other_inputs(check: str) -> None:
+    first, second = (inputs(asked_of_the_replayer(check, Memory())) for _ in range(2))
+    assert len(first) == len(second) > 0
+    assert not set(first) & set(second)
+
+
+def test_within_a_run_each_call_is_proven_on_inputs_of_its_own() -> None:
+    found = inputs(asked_of_the_replayer(COST, Memory(), secret=3))
+    assert len(set(found)) == len(found) == 4
+
+
+def test_a_class_is_proven_on_the_same_and_the_reference_is_counted_once() -> None:
+    memory = Memory()
+    first, second = (asked_of_the_replayer(COST, memory, secret=3) for _ in range(2))
+    assert inputs(first) == inputs(second)
+    done = [Counter((each["do"], each.get("name")) for each in found) for found in (first, second)]
+    assert done[0] - done[1] == Counter({("load", "reference"): 2, ("run", "reference"): 2})
+    assert done[1]["run", "student"] == done[0]["run", "student"] == 2
+
+
+def test_in_a_race_the_reference_runs_whatever_is_known_of_it() -> None:
+    memory = Memory()
+    for _ in range(2):
+        found = asked_of_the_replayer(RACE, memory, secret=3)
+        assert [each["name"] for each in found if each["do"] == "load"] == ["student", "reference"]
+        assert all(sorted(each["order"]) == ["reference", "student"] for each in found if each["do"] == "turns")
