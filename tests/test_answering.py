@@ -1,4 +1,4 @@
-"""One process serves the checks of a task, with a fresh import for each: what is left over there neither costs a point
+"""One process serves check after check, with a fresh import for each: what is left over there neither costs a point
 nor earns one."""
 
 import sys
@@ -100,3 +100,55 @@ def test_what_fails_wherever_it_runs_is_told_once(graded):
     first, second = graded("out = -out if x.shape[1] > 4 else out")
     assert (first.outcome, second.outcome, second.diagnosis) == (Outcome.PASSED, Outcome.FAILED, None)
     assert second.message.count("corr2d(") == 1
+
+
+# From task to task --------------------------------------------------------------------------------------------------
+
+COUNTING = """
+import sys as _sys
+_imports = vars(_sys).setdefault("_imports", [])
+_imports.append(1)
+
+def _told(function):
+    def told(x, *others, **more):
+        out = function(x, *others, **more)
+        x[:] = 0 if len(_imports) > 1 else x
+        return out
+    return told
+
+corr2d, max_pool2d_forward, conv2d_fast = map(_told, (corr2d, max_pool2d_forward, conv2d_fast))
+"""
+
+
+@pytest.fixture
+def counted(engine: Engine, tmp_path: Path) -> Callable[..., dict[str, Line]]:
+    """The lines of some checks, of which those say so that are answered where another was."""
+
+    def lines(*checks: str, more: str = "") -> dict[str, Line]:
+        file = tmp_path / "conv.py"
+        file.write_text(CONV.solution.read_text("utf-8") + COUNTING + more, "utf-8")
+        run = grade("conv", file, options=Options(seed=1, select=checks), engine=engine)
+        return {line.check: line for line in run.lines if line.check in checks}
+
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("other", "goes_on"), [("test_max_pool2d", True), ("test_conv2d_fast", False)], ids=["as before", "something else"]
+)
+def test_what_passed_goes_on_to_another_task_where_the_same_is_absent(counted, other, goes_on):
+    lines = counted("test_corr2d", other)
+    assert outcomes(lines.values()) == [Outcome.PASSED, Outcome.PASSED]
+    assert [SAYS in lines[check].message for check in ("test_corr2d", other)] == [False, goes_on]
+
+
+def test_what_another_task_left_costs_no_point(counted):
+    wrong = "\nif len(_imports) > 1: max_pool2d_forward = None"
+    assert outcomes(counted("test_corr2d", "test_max_pool2d", more=wrong).values()) == [Outcome.PASSED] * 2
+
+
+def test_races_come_when_all_else_is_done(engine):
+    kinds = []
+    grade("conv", CONV.solution, options=Options(seed=1), engine=engine, progress=lambda line: kinds.append(line.kind))
+    assert kinds == sorted(kinds, key=lambda kind: kind == "race")
+    assert "race" in kinds

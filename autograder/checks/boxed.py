@@ -18,12 +18,13 @@ from autograder.sandbox.request import Request
 from autograder.sandbox.worker import MAX_FAILED, Sources
 
 LEAST_SECONDS = 0.1  # for a call
+MOST_IDLE = 3  # workers that wait for another check: each may keep some memory
 
 
 @dataclass
 class BoxedRunner:
     """The submission in workers of its own, one for each set of things that must be absent, started at the first
-    request that needs it. It serves the checks of one task, and imports the submission anew for each: in the worker
+    request that needs it. It serves one check after another, and imports the submission anew for each: in the worker
     that is there as long as all that it answered was right and it left nothing behind, else in a fresh one.
 
     Attributes:
@@ -73,9 +74,9 @@ class BoxedRunner:
             answer = self.imported(absent, tuple(each for each in absent if each != TORCH))
         return None if answer.ok else answer
 
-    def imported(self, absent: tuple[str, ...], before: tuple[str, ...]) -> Answer:
+    def imported(self, absent: tuple[str, ...], before: tuple[str, ...], fresh: Worker | None = None) -> Answer:
         """The import in a fresh worker, in which `before` is absent from its birth, and the rest after the import."""
-        worker = self._stack.enter_context(self.sandbox.worker(self.sources, self.limits, before))
+        worker = fresh or self._stack.enter_context(self.sandbox.worker(self.sources, self.limits, before))
         asked = {"import": None, "absent": [each for each in absent if each not in before]}
         answer = self._asked(worker, asked, self.limits.call_seconds)
         if answer.ok:
@@ -101,14 +102,15 @@ class BoxedRunner:
         return True
 
     def go_on(self, passed: bool) -> None:
-        """The check is over, and another of its task comes next: only what passed leaves its workers to it."""
-        self._idle = {}
+        """The check is over, and another comes next: only what passed leaves its workers to those that follow."""
         for absent, worker in self._workers.items():
             if passed and absent not in self._unfit and worker.is_as_new():
                 self._idle[absent] = worker
             else:
                 worker.close()
             self._print(worker)
+        for absent in [*self._idle][:-MOST_IDLE]:
+            self._idle.pop(absent).close()
         self._workers, self.spent, self.is_reused = {}, 0.0, False
 
     def _end(self, absent: tuple[str, ...]) -> None:
@@ -154,11 +156,16 @@ class BoxedRunner:
         self.close()
 
 
-def imported(runner: BoxedRunner) -> tuple[Answer | None, list[Answer]]:
+def imported(runner: BoxedRunner, fresh: Worker | None = None) -> tuple[Answer | None, list[Answer]]:
     """Import the submission once, for its own sake: an answer where that fails, and one for each statement that failed
-    although the import went on."""
+    although the import went on.
+
+    Args:
+        runner: of the submission.
+        fresh: a worker in which nothing of it has run; None makes one.
+    """
     with runner:
-        answer = runner.imported((), ())
+        answer = runner.imported((), (), fresh)
     if not answer.ok:
         return answer, []
     failed = answer.value if isinstance(answer.value, list) else []

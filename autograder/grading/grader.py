@@ -183,13 +183,15 @@ class Grading:
 
     def run(self, checks: Callable[["Grading"], ChecksPlugin]) -> None:
         """From preflight to the last check; `checks` runs these."""
-        self._begin()
-        if self._replays or self._imports():
+        with self.sandbox.worker(self.sources, self.suite.limits) as worker:
+            self._begin(worker)
+            is_ready = self._replays or self._imports(worker)
+        if is_ready:
             self._settle(checks(self))
         self.emit({"event": "end"})
 
-    def _begin(self) -> None:
-        preflight(self.sandbox, self.sources, self.suite.limits, [Path(path) for path in self.job.secrets])
+    def _begin(self, worker: Worker) -> None:
+        preflight(worker, self.sources, [Path(path) for path in self.job.secrets])
         self.emit(
             {
                 "event": "start",
@@ -201,10 +203,10 @@ class Grading:
             }
         )
 
-    def _imports(self) -> bool:
+    def _imports(self, worker: Worker) -> bool:
         """Whether the submission can be imported at all; if not, that is everybody's message."""
         sources, packages = self.sources, self.suite.assignment.packages
-        failure, skipped = imported(BoxedRunner(self.sandbox, sources, self.suite.limits))
+        failure, skipped = imported(BoxedRunner(self.sandbox, sources, self.suite.limits), worker)
         if failure is not None and failure.lost is not None and take_needed(sources.modules):
             for path in sources.modules:
                 code_of(path).unlink(missing_ok=True)
@@ -284,19 +286,18 @@ class Nobody:
         """Nothing to end."""
 
 
-def preflight(sandbox: Sandbox, sources: Sources, limits: Limits, secrets: list[Path]) -> None:
+def preflight(worker: Worker, sources: Sources, secrets: list[Path]) -> None:
     """Before student code runs: is the sandbox strong enough here, can a worker reach what it needs and nothing else?
 
     Raises:
         GraderError: grading here would be unsafe, or could not work; the message says what to do.
     """
-    weakness = sandbox.confinement.weakness()
+    weakness = worker.sandbox.confinement.weakness()
     if weakness is not None:
         raise GraderError(weakness)
     needed = [Path(sys.prefix), Path(os.__file__), Path(torch.__file__), sources.path]
-    with sandbox.worker(sources, limits) as worker:
-        found = worker.request({"probe": [str(path) for path in (*needed, *secrets)]})["value"]
-        _keep_code(worker, sources)
+    found = worker.request({"probe": [str(path) for path in (*needed, *secrets)]})["value"]
+    _keep_code(worker, sources)
     missing = [str(path) for path in needed if str(path) not in found]
     leaks = [str(path) for path in secrets if str(path) in found]
     if missing:

@@ -30,13 +30,16 @@ class Proof:
 class Prover:
     """Replays recordings in a process of its own, started at the first of them. A context manager.
 
-    Args:
+    Attributes:
         sandbox: where that process comes from.
         limits: on what it takes.
+        is_doubtful: whether it was lost in a check although it had served another, which may have left it less room.
     """
 
     sandbox: "Sandbox"
     limits: Limits
+    is_doubtful: bool = False
+    _is_reused: bool = False
     _worker: "Worker | None" = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -49,7 +52,13 @@ class Prover:
     def close(self) -> None:
         """End its process."""
         self._stack.close()
-        self._worker = None
+        self._worker, self._is_reused = None, False
+
+    def go_on(self) -> None:
+        """A check is over, and another comes next: its process serves that too, where hardly anything is left in it."""
+        if self._worker is not None and not self._worker.is_as_new():
+            self.close()
+        self._is_reused, self.is_doubtful = self._worker is not None, False
 
     def load(self, name: str, recording: Any, device: str = "cpu") -> dict[str, Any]:
         """Keep a recording under a name.
@@ -90,6 +99,7 @@ class Prover:
         try:
             reply = self._worker.request(what)
         except WorkerLost as lost:
+            self.is_doubtful = self._is_reused
             self.close()
             told = LOST.get(lost.kind)
             raise RecordingRefused(told or f"ends the process that does it again: it {lost}") from lost

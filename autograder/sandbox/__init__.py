@@ -1,4 +1,4 @@
-"""Where student code runs: a warm process, one confined worker a task, and plain bytes between them and the grader.
+"""Where student code runs: a warm process, confined workers, and plain bytes between them and the grader.
 
     grader ──control socket──▶ zygote (torch imported, nothing else known) ──fork──▶ worker (confined, then the
     submission)

@@ -103,9 +103,6 @@ class Sandbox:
             yield worker
         finally:
             worker.close()
-            remove_tree(folder)
-            if self.confinement.processes and uid is not None:
-                remove_owned(Path(SHARED_MEMORY), (uid,))
 
     def _spawn(self, folder: Path, uid: int | None, limits: Limits, what: dict[str, Any]) -> "Worker":
         request, reply, output = os.pipe(), os.pipe(), os.pipe()
@@ -229,7 +226,7 @@ class Worker:
                 self.output += chunk[: max(0, OUTPUT_CAP - len(self.output))]
 
     def close(self) -> None:
-        """End it. Safe to call twice."""
+        """End it, and remove its traces. Safe to call twice."""
         if not self._open:
             return
         self._open = False
@@ -238,6 +235,9 @@ class Worker:
         self.drain()
         for descriptor in (self.writing, self.reading, self.output_pipe):
             os.close(descriptor)
+        remove_tree(self.folder)
+        if self.sandbox.confinement.processes and self.uid is not None:
+            remove_owned(Path(SHARED_MEMORY), (self.uid,))
 
     def _wait_for_natural_end(self) -> None:
         """A worker that hung up is about to be a zombie: give it the moment it needs, so that its status tells the

@@ -42,7 +42,6 @@ class ChecksPlugin:
         self.hopeless: set[str] = set()
         self.problems: dict[str, str] = {}
         self.answering = Answering(world)
-        self.prover_of_check: Prover | None = None
         self.diagnosed: set[str] = set()
         self.earlier: list[tuple[Request, Answer]] = []
         self.void: dict[str, str] = {}
@@ -88,10 +87,8 @@ class ChecksPlugin:
 
     @pytest.fixture
     def prover(self) -> Prover:
-        """Where recordings are replayed. The cases of one check share it."""
-        if self.prover_of_check is None:
-            self.prover_of_check = self.world.prover()
-        return self.prover_of_check
+        """Where recordings are replayed."""
+        return self.answering.prover()
 
     @pytest.fixture
     def networks(self, student: Door, request: pytest.FixtureRequest) -> Networks:
@@ -190,11 +187,8 @@ class ChecksPlugin:
                 function.__dict__.pop(name, None)
 
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """The replayer ends with the last case of its check, or with a case that is run again."""
+        """What the cases of a check asked is forgotten with the last of them."""
         is_last = nextitem is None or function_of(nextitem) != function_of(item)
-        if self.prover_of_check is not None and (is_last or self.answering.is_doubtful):
-            self.prover_of_check.close()
-            self.prover_of_check = None
         if is_last and not self.answering.is_doubtful:
             self.earlier = []
 
