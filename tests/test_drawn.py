@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from autograder.assignment import Formula, Question, drawn, load_assignment, load_course, reviewed
 from autograder.audit import audit
 from autograder.classes import Store, grade_class
+from autograder.cli import cli
 from autograder.errors import AuthoringError, GraderError
 from autograder.grading import Engine, Options, grade
 from autograder.local.terminal import Terminal
@@ -389,6 +391,17 @@ def test_whatever_is_not_ones_own_earns_nothing(
     assert line_of(run, "test_quiz[q1]").outcome is Outcome.PASSED
     assert re.search(told, line_of(run, "test_quiz[q2]").message)
     assert line_of(run, "test_quiz[q2]").score == line_of(run, "test_quiz[q3]").score == 0
+
+
+def test_grade_takes_who_handed_it_in_by_name(course: Path, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(written(SAM))
+    words = ["grade", "renamed", str(tmp_path / "net.py"), "--course", str(course), "--out", str(tmp_path), "--json"]
+    told = []
+    for students in (["--student", JANE, "--student", SAM], ["--student", JANE]):
+        done = CliRunner().invoke(cli, [*words, *students])
+        lines = {test["name"]: test for test in json.loads(done.stdout)["tests"]}
+        told.append(next(test for name, test in lines.items() if name.startswith("quiz q2"))["score"])
+    assert told == [1, 0]
 
 
 def test_a_known_mistake_is_recognised_whatever_was_drawn(graded: Callable[..., Run]) -> None:

@@ -1,5 +1,5 @@
 """Whatever is handed in that cannot be graded: one message that says what is wrong and what to do, the status
-`unreadable`, valid results, and bounded time and memory. Through `grade`; details of reading are in test_submission."""
+`unreadable`, valid results, and bounded time and memory. Through `grade`; details of reading are in tests/intake."""
 
 import gzip
 import io

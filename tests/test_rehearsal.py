@@ -149,49 +149,49 @@ def test_one_that_is_killed_is_done_without(own_engine: Engine, graded: Graded) 
     before = graded(source, own_engine, None)
     ready = rehearse("mini", root=COURSE, options=OPTIONS, engine=own_engine)
     assert ready is not None
-    (understudy,) = children(launcher(own_engine))
-    os.kill(understudy, signal.SIGKILL)
+    (waiting,) = children(launcher(own_engine))
+    os.kill(waiting, signal.SIGKILL)
     until(lambda: not children(launcher(own_engine)))
     assert told(graded(source, own_engine, ready)) == told(before)
 
 
 def test_nothing_is_left_of_a_submission_and_nothing_of_an_engine(own_engine: Engine, graded: Graded) -> None:
     ready = rehearse("mini", root=COURSE, options=OPTIONS, engine=own_engine)
-    (understudy,) = children(launcher(own_engine))
+    (waiting,) = children(launcher(own_engine))
     graded(sources("mini", COURSE)["reference"], own_engine, ready)
-    until(lambda: not children(understudy))
-    (zygote,) = set(children(launcher(own_engine))) - {understudy}
+    until(lambda: not children(waiting))
+    (zygote,) = set(children(launcher(own_engine))) - {waiting}
     forks = children(zygote)  # in which something is absent; those are no workers, which would be confined
     confined = [pid for pid in forks if "Seccomp:\t0" not in Path(f"/proc/{pid}/status").read_text()]
     assert not confined and not any(map(children, forks))
     own_engine.__exit__(None, None, None)
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (understudy, zygote)))
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (waiting, zygote)))
 
 
 def test_what_is_forgotten_ends_and_is_done_without(own_engine: Engine, graded: Graded) -> None:
     ready = rehearse("mini", root=COURSE, options=OPTIONS, engine=own_engine)
     assert ready is not None
-    (understudy,) = children(launcher(own_engine))
+    (waiting,) = children(launcher(own_engine))
     source = sources("mini", COURSE)["tripled"]
     before = told(graded(source, own_engine, ready))
     own_engine.forget(ready.key)
-    until(lambda: not Path(f"/proc/{understudy}").exists())
+    until(lambda: not Path(f"/proc/{waiting}").exists())
     assert told(graded(source, own_engine, ready)) == before
 
 
 def test_a_sandbox_serves_one_submission_after_another_until_it_dies(own_engine: Engine, graded: Graded) -> None:
     source, seen = sources("mini", COURSE)["tripled"], []
     ready = rehearse("mini", root=COURSE, options=OPTIONS, engine=own_engine)
-    (understudy,) = children(launcher(own_engine))
+    (waiting,) = children(launcher(own_engine))
     runs = []
     for _ in range(3):
         runs.append(told(graded(source, own_engine, ready)))
-        until(lambda: not children(understudy))
-        (zygote,) = set(children(launcher(own_engine))) - {understudy}
+        until(lambda: not children(waiting))
+        (zygote,) = set(children(launcher(own_engine))) - {waiting}
         seen.append(zygote)
         if len(seen) == 2:
             os.kill(zygote, signal.SIGKILL)
-            until(lambda: children(launcher(own_engine)) == [understudy])
+            until(lambda: children(launcher(own_engine)) == [waiting])
     assert seen[0] == seen[1] != seen[2]
     assert runs[0] == runs[1] == runs[2]
 
@@ -205,12 +205,12 @@ def test_what_a_known_mistake_answered_is_asked_once(own_engine: Engine, graded:
     counting = f"""open("{asked}", "a").write("x"); return 3 * x"""
     file.write_text(text.replace(told_as, f"'''{counting}'''"))
     ready = rehearse("mini", root=root, options=OPTIONS, engine=own_engine)
-    (understudy,) = children(launcher(own_engine))
+    (waiting,) = children(launcher(own_engine))
     source, counts = sources("mini", COURSE)["tripled"], []
     for _ in range(2):
         run = graded(source, own_engine, ready, root)
         assert {line.diagnosis for line in run.lines if line.check == "test_double"} == {"tripled"}
-        until(lambda: not children(understudy))
+        until(lambda: not children(waiting))
         counts.append(asked.read_text())
     assert counts[0] == counts[1] != ""
 
@@ -271,13 +271,13 @@ def test_what_sandboxes_are_forked_from_never_holds_what_is_hidden(
     own_engine: Engine, planted: Path, graded: Graded
 ) -> None:
     ready = rehearse("mini", root=planted, options=OPTIONS, engine=own_engine)
-    (understudy,) = children(launcher(own_engine))
-    assert holds(understudy, TOKEN)
+    (waiting,) = children(launcher(own_engine))
+    assert holds(waiting, TOKEN)
     slow = "import time\ndef double(x):\n    time.sleep(1)\n"
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(graded, slow, own_engine, ready, planted)
         until(lambda: len(children(launcher(own_engine))) == 2)
-        zygote = next(pid for pid in children(launcher(own_engine)) if pid != understudy)
+        zygote = next(pid for pid in children(launcher(own_engine)) if pid != waiting)
         assert not holds(zygote, TOKEN)
         assert not holds(launcher(own_engine), TOKEN)
         assert not run.done()

@@ -84,17 +84,16 @@ class Networks:
 
     Attributes:
         student: whose networks these are.
-        secret: weights are drawn from, which whoever makes a recording must not know.
+        weights: seeds of weights are drawn from, which whoever makes a recording must not know.
         prover: where recordings are read and run; None on a student's own machine, where there is nobody to doubt.
     """
 
     student: Door
-    secret: int
+    weights: Draw
     prover: Prover | None = None
 
     def __post_init__(self) -> None:
         self.count, self.loaded = 0, dict[str, Any]()
-        self.other = Draw(self.secret, f"weights of {self.student.check}")
         self.here = Replayer()
 
     def __call__(
@@ -161,7 +160,7 @@ class Networks:
 
     def seed(self) -> int:
         """Of weights: nobody knows it who makes a recording."""
-        return self.other.seed()
+        return self.weights.seed()
 
 
 def _plain(value: Any) -> dict[str, Any]:

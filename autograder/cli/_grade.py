@@ -40,6 +40,12 @@ from autograder.sandbox.confine import LEVELS
     type=click.Path(path_type=Path),
     help="An earlier results.json of the same submission, whose deferred points this run fills in.",
 )
+@click.option(
+    "--student",
+    "students",
+    multiple=True,
+    help="An e-mail address or number of who handed it in, where a question's numbers are drawn; each of a group's.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print results.json instead of the table.")
 @course_option
 def grade(
@@ -50,6 +56,7 @@ def grade(
     require: str,
     device: str | None,
     merge: Path | None,
+    students: tuple[str, ...],
     as_json: bool,
     where: Path | None,
 ) -> None:
@@ -65,7 +72,12 @@ def grade(
         raise UsageError(f"nothing is deferred in {merge}", help="There is nothing left that a GPU could add.")
     with terminal.progress(console, f"grading {name}") as progress:
         options = Options(
-            seed=seed, secret=course.secret(), require=require, device=device or course.device, select=pending
+            seed=seed,
+            secret=course.secret(),
+            require=require,
+            device=device or course.device,
+            select=pending,
+            students=students,
         )
         run = grade(name, submission, root=course.root, options=options, progress=progress)
     if earlier and not run.has_fault:

@@ -92,11 +92,11 @@ class _Launcher:
 
     def _rehearse(self, key: str, job: socket.socket) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        fork(partial(self._understudy, job, theirs))
+        fork(partial(self._rehearsing, job, theirs))
         theirs.close()
         self.rehearsed[key] = ours
 
-    def _understudy(self, job: socket.socket, orders: socket.socket) -> None:
+    def _rehearsing(self, job: socket.socket, orders: socket.socket) -> None:
         from autograder.grading.rehearsal import main as rehearse
 
         _close_all_but(job, orders)

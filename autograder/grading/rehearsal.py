@@ -50,7 +50,7 @@ def main(connection: socket.socket, orders: socket.socket) -> None:
             _rehearse(world, job.select)
             suite.diagnosis.prepare()
             memory.is_open = False
-            Understudy(job, suite, world, lambda: emit({"event": "ready"}), orders).wait()
+            Waiting(job, suite, world, lambda: emit({"event": "ready"}), orders).wait()
 
     do_job(connection, work)
 
@@ -103,8 +103,8 @@ class Trusting(Prover):
 
 
 @dataclass(eq=False)
-class Understudy:
-    """Waits with the checks collected, and forks who plays.
+class Waiting:
+    """Waits with the checks collected, and forks a grader for each submission.
 
     Attributes:
         job: that was rehearsed.
@@ -144,7 +144,7 @@ class Understudy:
             os._exit(0)
         connection, control = (socket.socket(fileno=descriptor) for descriptor in descriptors)
         news, tell = os.pipe()
-        fork(partial(self._play, session, json.loads(message), connection, control, tell))
+        fork(partial(self._grade, session, json.loads(message), connection, control, tell))
         connection.close()
         control.close()
         os.close(tell)
@@ -160,7 +160,7 @@ class Understudy:
         if self.suite.diagnosis.memory is not None:
             self.suite.diagnosis.memory.learn(bytes(heard))
 
-    def _play(
+    def _grade(
         self,
         session: pytest.Session,
         order: dict[str, Any],

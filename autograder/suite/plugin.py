@@ -94,7 +94,7 @@ class ChecksPlugin:
     def networks(self, student: Door, request: pytest.FixtureRequest) -> Networks:
         """Networks that the submission builds, recorded."""
         prover = request.getfixturevalue("prover") if self.world.reference else None
-        return Networks(student, self.world.secret, prover)
+        return Networks(student, Draw(self.world.secret, f"weights of {request.node.name}"), prover)
 
     @pytest.fixture
     def limits(self, request: pytest.FixtureRequest) -> Costs:
