@@ -147,6 +147,13 @@ def test_what_another_task_left_costs_no_point(counted):
     assert outcomes(counted("test_corr2d", "test_max_pool2d", more=wrong).values()) == [Outcome.PASSED] * 2
 
 
+def test_a_case_that_is_run_again_ends_no_worker_but_its_own(counted):
+    checks = ("test_corr2d", "test_conv2d_fast", "test_conv2d_fast_stride", "test_max_pool2d")
+    lines = counted(*checks, more="\nif len(_imports) > 1: conv2d_fast = None")
+    assert outcomes(lines.values()) == [Outcome.PASSED] * 4
+    assert SAYS in lines["test_max_pool2d"].message
+
+
 def test_races_come_when_all_else_is_done(engine):
     kinds = []
     grade("conv", CONV.solution, options=Options(seed=1), engine=engine, progress=lambda line: kinds.append(line.kind))

@@ -35,6 +35,7 @@ class BoxedRunner:
         deadline: of the run, on the monotonic clock; no call goes on after it.
         spent: seconds that all answers took together; a check may take `CHECK_CALLS` times the limit of a call.
         is_reused: whether a worker answered in this check that had answered in another.
+        is_fresh: whether none may in this check.
     """
 
     sandbox: Sandbox
@@ -45,6 +46,7 @@ class BoxedRunner:
     output: str = ""
     spent: float = 0.0
     is_reused: bool = False
+    is_fresh: bool = False
     _workers: dict[tuple[str, ...], Worker] = field(default_factory=dict)
     _idle: dict[tuple[str, ...], Worker] = field(default_factory=dict)
     _unfit: set[tuple[str, ...]] = field(default_factory=set)
@@ -89,7 +91,7 @@ class BoxedRunner:
 
     def _imported_again(self, absent: tuple[str, ...]) -> bool:
         """Whether a worker of the check before goes on, with the submission as a fresh import leaves it."""
-        if (worker := self._idle.pop(absent, None)) is None:
+        if self.is_fresh or (worker := self._idle.pop(absent, None)) is None:
             return False
         try:
             answer = Answer.from_reply(worker.request({"import": None, "absent": []}, self.limits.call_seconds))
@@ -103,8 +105,18 @@ class BoxedRunner:
 
     def go_on(self, passed: bool) -> None:
         """The check is over, and another comes next: only what passed leaves its workers to those that follow."""
+        self._leave(passed)
+        self.is_fresh = False
+
+    def start_over(self) -> None:
+        """A case of the check is run again, in fresh workers."""
+        self._leave(passed=False)
+        self.is_fresh = True
+
+    def _leave(self, passed: bool) -> None:
         for absent, worker in self._workers.items():
-            if passed and absent not in self._unfit and worker.is_as_new():
+            stays = passed and absent not in self._unfit and absent not in self._idle and worker.is_as_new()
+            if stays:
                 self._idle[absent] = worker
             else:
                 worker.close()

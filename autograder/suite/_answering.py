@@ -28,6 +28,9 @@ class Lasting(Runner, Protocol):
     def go_on(self, passed: bool) -> None:
         """A check is over, and another comes next."""
 
+    def start_over(self) -> None:
+        """A case of the check is run again, by what has answered nothing before."""
+
 
 class Answering:
     """A pytest plugin that has the runner of the student's module.
@@ -84,7 +87,9 @@ class Answering:
         """Between two checks, what answered may go on; at the end, and where it is doubtful, it ends."""
         if self.is_doubtful or nextitem is None:
             self._end_prover()
-        if self.is_doubtful:
+        if self.is_doubtful and isinstance(self._runner, Lasting):
+            self._runner.start_over()
+        elif self.is_doubtful:
             self._close()
         elif nextitem is None or function_of(nextitem) != function_of(item):
             if self._prover is not None:
