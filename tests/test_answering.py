@@ -83,9 +83,9 @@ def test_each_check_has_an_import_of_its_own(graded):
         "if len(IMPORTS) > 1: raise ValueError",
         "if len(IMPORTS) > 1: _sys.exit()",
         "if len(IMPORTS) > 1: __import__('os')._exit(1)",
-        "while len(IMPORTS) > 1: pass",
+        "while len(IMPORTS) > 1: pass\n    if len(CALLS) == 1: __import__('time').sleep(2.5)",
     ],
-    ids=["a wrong value", "an exception", "SystemExit", "the end of the process", "an endless loop"],
+    ids=["a wrong value", "an exception", "SystemExit", "the end of the process", "an endless loop, else slow"],
 )
 def test_nothing_that_an_earlier_check_left_costs_a_point(graded, fails):
     assert outcomes(graded(fails)) == [Outcome.PASSED, Outcome.PASSED]

@@ -50,6 +50,7 @@ class BoxedRunner:
     _workers: dict[tuple[str, ...], Worker] = field(default_factory=dict)
     _idle: dict[tuple[str, ...], Worker] = field(default_factory=dict)
     _unfit: set[tuple[str, ...]] = field(default_factory=set)
+    _late_here: set[str] = field(default_factory=set)
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def answer(self, request: Request) -> Answer:
@@ -59,8 +60,9 @@ class BoxedRunner:
             return failed
         most = SHORTENED_SECONDS if request.name in self.late else self.limits.call_seconds
         answer = self._asked(self._workers[request.absent], request, most)
-        if answer.lost is not None and answer.lost.kind == "timeout":
+        if answer.lost is not None and answer.lost.kind == "timeout" and request.name not in self.late:
             self.late.add(request.name)
+            self._late_here.add(request.name)
         return answer
 
     def _start(self, absent: tuple[str, ...]) -> Answer | None:
@@ -109,7 +111,8 @@ class BoxedRunner:
         self.is_fresh = False
 
     def start_over(self) -> None:
-        """A case of the check is run again, in fresh workers."""
+        """A case of the check is run again, in fresh workers and with all of its time."""
+        self.late -= self._late_here
         self._leave(passed=False)
         self.is_fresh = True
 
@@ -124,6 +127,7 @@ class BoxedRunner:
         for absent in [*self._idle][:-MOST_IDLE]:
             self._idle.pop(absent).close()
         self._workers, self.spent, self.is_reused = {}, 0.0, False
+        self._late_here.clear()
 
     def _end(self, absent: tuple[str, ...]) -> None:
         if worker := self._workers.pop(absent, None):
