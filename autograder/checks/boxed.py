@@ -124,7 +124,7 @@ class BoxedRunner:
             else:
                 worker.close()
             self._print(worker)
-        for absent in [*self._idle][:-MOST_IDLE]:
+        for absent in [*self._idle][: max(0, len(self._idle) - MOST_IDLE)]:
             self._idle.pop(absent).close()
         self._workers, self.spent, self.is_reused = {}, 0.0, False
         self._late_here.clear()

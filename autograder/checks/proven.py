@@ -5,7 +5,8 @@ to these, and every figure is counted in the replay. Numbers that were computed 
 change with the inputs, and show.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -152,17 +153,13 @@ class Proofs:
         self.prover.give(recorded_inputs(list(fresh.args), fresh.kwargs, fresh.options), cotangents, self.device)
 
     def _load_reference(self, recorded: Answer) -> None:
-        try:
+        with _our_fault():
             self.prover.load(REFERENCE, recorded.recording, self.device)
-        except RecordingRefused as refused:
-            raise GraderError(f"the reference's own recording {refused}") from refused
 
     def _figures_of_reference(self, recorded: Answer) -> dict[str, int]:
         self._load_reference(recorded)
-        try:
+        with _our_fault():
             return self.prover.run(REFERENCE).figures
-        except RecordingRefused as refused:
-            raise GraderError(f"the reference's own recording {refused}") from refused
 
     def _replayed(self, call: str, got: Answer, fresh: Request, tol: Tolerance | None) -> dict[str, int]:
         """Load, run and judge the student's recording; its figures."""
@@ -193,6 +190,15 @@ class Proofs:
     def _refuse_numpy(self, request: Request) -> None:
         if TORCH in request.absent:
             raise GraderError(f"{request.name}: what NumPy does is not seen, so it has no cost and no race")
+
+
+@contextmanager
+def _our_fault() -> Iterator[None]:
+    """What is refused of the reference's recording is not the student's."""
+    try:
+        yield
+    except RecordingRefused as refused:
+        raise GraderError(f"the reference's own recording {refused}") from refused
 
 
 OTHERWISE = "the same operations on other numbers give another answer."
